@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Program: the C ABI between a compiled program and the runtime.
+ *
+ * A program is a shared object that exports
+ *   - `const char weft_program[]`: its descriptor, a NUL-terminated JSON text;
+ *   - one `weft_function` per function named in the schedule.
+ * It allocates nothing, calls nothing of the runtime but the callbacks in
+ * `weft_context`, and keeps no state outside the regions, so several ranks
+ * may run it in one process. This is the only header generated code may
+ * include.
+ *
+ * Descriptor
+ *   "abi": WEFT_ABI_VERSION
+ *   "key": content key of the artefact, hex; ranks with different keys refuse
+ *          to train together
+ *   "mesh": [{"name": "tp.0", "axis": "tp", "size": 2}, ...]
+ *          atomic axes, outermost first; ranks are row-major over them
+ *   "regions": {"run": N, "step": N, "microbatch": N, "input": N}  bytes
+ *   "microbatches": M      "batch": B, samples of one global microbatch
+ *   "communicator": "auto" | "shared_memory" | "gloo" | "nccl"   (optional)
+ *   "weights": directory of the stored tensors                   (optional)
+ *   "optimizer": {"lr", "lr_min", "warmup_steps", "decay", "steps"}
+ *          decay = none | linear | sqrt | cosine; steps = 0 or absent: the
+ *          number of steps asked for on the command line     (optional)
+ *   "slots": [{"name", "kind", "dtype", "global_shape", "local_shape",
+ *              "layout": [{"axis": 0, "dim": 0}, ...], "partial": [axes],
+ *              "region", "offset", "stored", "names", "trainable",
+ *              "gradient_of"}]
+ *          kind = parameter | buffer | gradient | optimizer | input | scalar |
+ *          activation; dtype = f64 | f32 | bf16 | f16 | i64 | i32 | i1 (one
+ *          byte); layout in nesting order, outermost first, each axis leaves
+ *          ceil(size / n) of its dim; offset in bytes, a multiple of 64
+ *   "collectives": [{"id", "kind", "axes", "reduce", "operands", "loc"}]
+ *          id = position in the list. kind = all_gather | all_reduce |
+ *          reduce_scatter | all_to_all | permute. The ranks that share all
+ *          coordinates but those of `axes` form a group of n, ordered by their
+ *          coordinates on `axes`, the first listed outermost. Operands, in
+ *          elements:
+ *            all_gather      [outer, inner]     -> [outer, n * inner]
+ *            reduce_scatter  [outer, n * inner] -> [outer, inner]
+ *            all_reduce      [outer * inner]    -> same
+ *            all_to_all      "split": {outer, inner}, "concat": {outer, inner}:
+ *                            [split.outer, n, split.inner] -> piece j to rank
+ *                            j -> [concat.outer, n, concat.inner]; a piece
+ *                            keeps its row-major order
+ *            permute         "pairs": [[from, to], ...] in group indices; a
+ *                            rank that receives nothing gets zeros
+ *          Reductions ("reduce" = sum | max | min) combine in ascending rank
+ *          order. Several operands make one bucket.
+ *   "schedule": {"step": [{"call": "stage0", "microbatch": 0}, ...]}
+ *
+ * Slots with a meaning of their own
+ *   written before a step: `step` (f32, from 1), `lr` (f32); before a call
+ *     that ends in `_update`: `fingerprint` (f64 [4], 16 bits each: the hash
+ *     of all collectives issued since the program started)
+ *   read after a step: `loss`, `grad_norm`, `skipped` (0 or 1), `tokens`
+ *     (all f32), `fingerprint.sum` (f64 [4])
+ *   kind input: rows that pad an uneven batch shard hold token 0, label -100
+ *     (a slot named `labels`), 0 in others
+ *   region step: these slots are zero when a step begins
+ */
+#ifndef WEFT_RUNTIME_PROGRAM_H
+#define WEFT_RUNTIME_PROGRAM_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define WEFT_ABI_VERSION 1
+
+enum weft_region {
+  WEFT_REGION_RUN = 0,
+  WEFT_REGION_STEP = 1,
+  WEFT_REGION_MICROBATCH = 2,
+  WEFT_REGION_INPUT = 3, /* one copy per microbatch */
+  WEFT_NUM_REGIONS = 4
+};
+
+/* What a function may ask of the runtime. `inputs` and `outputs` hold one
+ * pointer per operand of the collective; outputs are defined after `wait`.
+ * An output may be its own input (all_reduce); no other overlap. */
+typedef struct weft_context {
+  int64_t abi_version;
+  const int64_t *coordinates; /* of this rank, one per atomic mesh axis */
+  void (*start)(struct weft_context *, int64_t collective,
+                const void *const *inputs, void *const *outputs);
+  void (*wait)(struct weft_context *, int64_t collective);
+  /* Reserved for kernel providers: null today. */
+  void (*provider)(struct weft_context *, int64_t call, const void *const *in,
+                   void *const *out);
+} weft_context;
+
+/* A function of the program; `regions` holds the base of each weft_region,
+ * 64-byte aligned, zeroed when allocated. */
+typedef void (*weft_function)(weft_context *, char *const *regions);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* WEFT_RUNTIME_PROGRAM_H */
