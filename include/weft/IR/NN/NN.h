@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The nn dialect: what the model computes.
+#ifndef WEFT_IR_NN_NN_H
+#define WEFT_IR_NN_NN_H
+
+#include "weft/IR/Dist/Dist.h"
+#include "mlir/IR/Builders.h"
+
+namespace weft::nn {
+/// Rule, adjoint and verifier of all elementwise ops, by op name.
+weft::ShardingRule elementwiseRule(mlir::Operation *op);
+llvm::SmallVector<mlir::Value>
+elementwiseAdjoint(mlir::Operation *op, mlir::OpBuilder &builder,
+                   mlir::ValueRange cotangents);
+mlir::LogicalResult verifyElementwise(mlir::Operation *op);
+} // namespace weft::nn
+
+#include "weft/IR/NN/NNDialect.h.inc"
+#include "weft/IR/NN/NNEnums.h.inc"
+#include "weft/IR/NN/NNInterfaces.h.inc"
+#define GET_OP_CLASSES
+#include "weft/IR/NN/NNOps.h.inc"
+
+namespace weft::nn {
+
+/// True for ops that compute each element of the result from the elements at
+/// the same position of the operands.
+bool isElementwise(mlir::Operation *op);
+
+/// The meaning of a unary or binary elementwise op on one element in double
+/// precision; `op` is the name without the dialect ("add"). Aborts on an
+/// unknown name.
+double evaluateScalar(llvm::StringRef op, llvm::ArrayRef<double> operands);
+
+/// A splat of `value` with the type of `like` (without layout).
+mlir::Value splat(mlir::OpBuilder &builder, mlir::Location loc,
+                  mlir::RankedTensorType type, double value);
+
+/// The letters of "a,b->c".
+struct Equation {
+  std::string lhs, rhs, result;
+};
+/// Splits an equation; fails if it is not of the form "a,b->c".
+mlir::FailureOr<Equation> parseEquation(llvm::StringRef text);
+
+} // namespace weft::nn
+
+#endif // WEFT_IR_NN_NN_H
