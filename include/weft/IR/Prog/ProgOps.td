@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The prog dialect: what the machine does.
+#ifndef WEFT_IR_PROG_OPS
+#define WEFT_IR_PROG_OPS
+
+include "weft/IR/Dist/DistDialect.td"
+include "mlir/IR/OpBase.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def Prog_Dialect : Dialect {
+  let name = "prog";
+  let cppNamespace = "::weft::prog";
+  let summary = "What the machine does";
+  let description = [{
+    Fused regions, buffers at offsets of regions, kernel launches and
+    communicator calls. A program allocates nothing: every buffer is (region,
+    offset).
+  }];
+  let dependentDialects = ["::weft::dist::DistDialect"];
+}
+
+class Prog_Op<string mnemonic, list<Trait> traits = []>
+    : Op<Prog_Dialect, mnemonic, traits>;
+
+def Prog_FusedOp
+    : Prog_Op<"fused", [Pure, IsolatedFromAbove, SingleBlock]> {
+  let summary = "elementwise ops that become one loop";
+  let description = [{
+    The region's block arguments are the operands; it holds elementwise nn
+    ops, broadcasts, constants and iotas, and ends in `prog.yield`.
+
+    Lifespan: made by `prog-fuse-regions`, consumed by `prog-lower`.
+
+    Constraints: C1 block arguments have the operands' types; C2 yielded types
+    are the results' types; C3 all results have one shape.
+  }];
+  let arguments = (ins Variadic<AnyRankedTensor>:$inputs);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    $inputs attr-dict `:` functional-type($inputs, $results) $body
+  }];
+  let hasVerifier = 1;
+}
+
+def Prog_YieldOp : Prog_Op<"yield", [Pure, Terminator, ReturnLike]> {
+  let summary = "results of a fused region";
+  let description = "Ends the region of `prog.fused`.";
+  let arguments = (ins Variadic<AnyType>:$operands);
+  let assemblyFormat = "($operands^ `:` type($operands))? attr-dict";
+}
+
+def Prog_BufferOp : Prog_Op<"buffer", [Pure]> {
+  let summary = "memory of a value";
+  let description = [{
+    A memref in a region: `run`, `step`, `microbatch` or `input`; `offset` in
+    bytes is -1 until `prog-plan-memory`. With `slot`, the slot's memory.
+
+    Lifespan: made by `prog-lower`; lowered to base + offset.
+
+    Constraints: C1 `region` is of the list above; C2 the offset is -1 or a
+    multiple of 64.
+  }];
+  let arguments = (ins StrAttr:$region, DefaultValuedAttr<I64Attr, "-1">:$offset,
+                       OptionalAttr<FlatSymbolRefAttr>:$slot);
+  let results = (outs AnyMemRef:$result);
+  let assemblyFormat =
+      "$region (`slot` $slot^)? (`at` $offset^)? attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Prog_LaunchOp : Prog_Op<"launch", [AttrSizedOperandSegments]> {
+  let summary = "run a kernel";
+  let description = [{
+    Calls `kernel` with inputs, then outputs, then scratch memory.
+
+    Lifespan: made by `prog-lower`; lowered to a call.
+
+    Constraints: C1 the kernel exists and takes the operands' types.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<AnyMemRef>:$inputs,
+                       Variadic<AnyMemRef>:$outputs,
+                       Variadic<AnyMemRef>:$scratch);
+  let assemblyFormat = [{
+    $kernel `ins` `(` $inputs `:` type($inputs) `)`
+    `outs` `(` $outputs `:` type($outputs) `)`
+    (`scratch` `(` $scratch^ `:` type($scratch) `)`)? attr-dict
+  }];
+}
+
+def Prog_CopyOp : Prog_Op<"copy"> {
+  let summary = "copy a buffer";
+  let description = [{
+    Lifespan: made by `prog-lower` where a result's slot is another buffer.
+
+    Constraints: C1 types agree.
+  }];
+  let arguments = (ins AnyMemRef:$source, AnyMemRef:$target);
+  let assemblyFormat = "$source `to` $target attr-dict `:` type($source)";
+  let hasVerifier = 1;
+}
+
+def Prog_CoordinateOp : Prog_Op<"coordinate"> {
+  let summary = "write a rank-dependent integer";
+  let description = [{
+    Stores the value of the `dist.coordinate` or `dist.extent` that `what`
+    describes: "coordinate" (times scale) or "extent" (of size).
+  }];
+  let arguments = (ins AnyMemRef:$target, StrAttr:$what, Dist_MeshAttr:$mesh,
+                       StrArrayAttr:$axes, I64Attr:$value);
+  let assemblyFormat = [{
+    $what $value `over` $mesh $axes `to` $target attr-dict `:` type($target)
+  }];
+}
+
+def Prog_CollectiveOp
+    : Prog_Op<"collective", [AttrSizedOperandSegments]> {
+  let summary = "a communicator call";
+  let description = [{
+    `kind` over the groups of `axes`; operands as the program descriptor
+    defines them: see runtime/README.md. `id` numbers the calls of a program.
+
+    Constraints: C1 as many inputs as outputs.
+  }];
+  let arguments = (ins StrAttr:$kind, Variadic<AnyMemRef>:$inputs,
+                       Variadic<AnyMemRef>:$outputs, Dist_MeshAttr:$mesh,
+                       StrArrayAttr:$axes, StrAttr:$reduce,
+                       DenseI64ArrayAttr:$dims, DenseI64ArrayAttr:$concat_dims,
+                       I64Attr:$id);
+  let assemblyFormat = [{
+    $kind $id `ins` `(` $inputs `:` type($inputs) `)`
+    `outs` `(` $outputs `:` type($outputs) `)` `over` $mesh $axes
+    `reduce` $reduce `dims` $dims `concat` $concat_dims attr-dict
+  }];
+}
+
+#endif // WEFT_IR_PROG_OPS
