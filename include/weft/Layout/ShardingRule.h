@@ -78,6 +78,22 @@ struct Assignment {
 /// order, dp_shard last. Returns the position of `atom` in that order.
 int nestingPosition(const Mesh &mesh, int atom);
 
+/// Where `factor` is in a tensor; nothing if the tensor does not have it.
+struct FactorPlace {
+  int dim;
+  int position; // in the dim's factor list
+  auto operator<=>(const FactorPlace &other) const = default;
+};
+std::optional<FactorPlace> findFactor(const TensorFactors &tensor, int factor);
+
+/// The kind in which a result that lacks `factor` is partial when the factor
+/// is sharded; nothing for kinds every result has.
+std::optional<ReduceKind> partialKind(const Factor &factor);
+
+/// True if at most one factor of the dim has more than one element: such a
+/// dim may be cut unevenly, a merged one only evenly.
+bool isPlainDim(const ShardingRule &rule, const DimFactors &dimFactors);
+
 /// The layouts that `assignment` asks of operand `index`.
 Layout operandLayout(const Mesh &mesh, const ShardingRule &rule,
                      const Assignment &assignment, int index);
@@ -86,7 +102,14 @@ Layout resultLayout(const Mesh &mesh, const ShardingRule &rule,
                     const Assignment &assignment, int index);
 
 /// Reads the assignment back from layouts of all operands and results;
-/// a message if no assignment gives exactly these layouts.
+/// a message if no assignment gives exactly these layouts. The nesting order
+/// on a dim need not be the default one, but all tensors must agree on it.
+///
+///   "btd,od->bto", tp = 4
+///   x replicate,        w tp = shard(0)  ->  y tp = shard(2)      o
+///   x tp = shard(2),    w tp = shard(1)  ->  y tp = partial(sum)  d
+///   x tp = partial(sum), w replicate     ->  y tp = partial(sum)  linear {0}
+///   x tp = shard(2),    w replicate      ->  message
 struct AssignmentOrError {
   std::optional<Assignment> assignment;
   std::string message;
@@ -97,11 +120,13 @@ AssignmentOrError matchLayouts(const Mesh &mesh, const ShardingRule &rule,
 
 /// The factor of `tensor`'s dim `dim` that `axis`, nested inside the axes
 /// `outer` of the same dim, falls on; nothing if the dim is merged and the
-/// split is not along factor boundaries.
+/// split is not along factor boundaries, or if the dim has no factor. It may
+/// be a Whole factor: the caller knows what to do then (gather or decompose).
 ///
 ///   dim [kv = 2, g = 4], outer [],       axis size 2 -> kv
 ///   dim [kv = 2, g = 4], outer [size 2], axis size 2 -> g
 ///   dim [kv = 2, g = 4], outer [],       axis size 4 -> nothing
+///   dim [b = 5],         outer [],       axis size 2 -> b (uneven)
 std::optional<int> factorForAxis(const Mesh &mesh, const ShardingRule &rule,
                                  const TensorFactors &tensor, int dim,
                                  llvm::ArrayRef<int> outer, int axis);
