@@ -113,10 +113,9 @@ struct Config {
 };
 
 /// Where the value of a key is kept; the alternative is also its type.
-using ConfigField =
-    std::variant<int64_t *, double *, bool *, std::string *, ByteSize *,
-                 WordOrList *, WordOrCount *, std::vector<double> *,
-                 PatternTable *>;
+using ConfigField = std::variant<int64_t *, double *, bool *, std::string *,
+                                 ByteSize *, WordOrList *, WordOrCount *,
+                                 std::vector<double> *, PatternTable *>;
 
 /// One key of the schema.
 struct ConfigKey {

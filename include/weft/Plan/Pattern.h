@@ -54,7 +54,9 @@ public:
   PatternSide side() const { return patternSide; }
   llvm::StringRef str() const { return text; }
   /// The part before ":".
-  llvm::StringRef path() const { return llvm::StringRef(text).split(':').first; }
+  llvm::StringRef path() const {
+    return llvm::StringRef(text).split(':').first;
+  }
   /// The same pattern below `prefix`: `layers.*` -> `model.layers.*`.
   Pattern prefixed(llvm::StringRef prefix) const;
 

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The mesh against the world size: -1 is what is left, and the product of the
+// axes is the number of ranks. Messages show the arithmetic.
+#include "weft/Plan/Config.h"
+
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace weft;
+
+namespace {
+struct Axis {
+  std::string name;
+  int64_t *size;
+};
+} // namespace
+
+// `dp_shard 2 x tp 4`, of the axes that are not 1; `1` if there are none.
+static std::string product(llvm::ArrayRef<Axis> axes) {
+  std::string text;
+  for (const Axis &axis : axes)
+    if (*axis.size > 1)
+      text += (text.empty() ? "" : " x ") + axis.name + " " +
+              std::to_string(*axis.size);
+  return text.empty() ? "1" : text;
+}
+
+static llvm::Error failure(const Config &config, llvm::StringRef axis,
+                           const std::string &message) {
+  std::string origin = config.originOf(("mesh." + axis).str()).str();
+  std::string place = origin == "default" ? "" : origin + ": ";
+  return llvm::createStringError(place + "error: " + message);
+}
+
+llvm::Error weft::resolveMesh(Config &config, std::optional<int64_t> world) {
+  auto &mesh = config.mesh;
+  Axis axes[] = {{"pp", &mesh.pp},
+                 {"dp_replicate", &mesh.dpReplicate},
+                 {"dp_shard", &mesh.dpShard},
+                 {"cp", &mesh.cp},
+                 {"tp", &mesh.tp}};
+  const Axis *left = nullptr;
+  int64_t ranks = 1;
+  for (const Axis &axis : axes) {
+    if (*axis.size > 0) {
+      if (__builtin_mul_overflow(ranks, *axis.size, &ranks))
+        return failure(config, axis.name,
+                       "the mesh is too large: its product does not fit in "
+                       "64 bits");
+      continue;
+    }
+    if (left)
+      return failure(config, axis.name,
+                     llvm::formatv("mesh axes \"{0}\" and \"{1}\" are both "
+                                   "-1: only one can be what is left of the "
+                                   "world size",
+                                   left->name, axis.name));
+    left = &axis;
+  }
+  if (left && !world)
+    return failure(config, left->name,
+                   llvm::formatv("mesh axis \"{0}\" is -1, but the world size "
+                                 "is unknown: add --world N, or give "
+                                 "mesh.{0} a size",
+                                 left->name));
+  if (left && *world % ranks == 0 && *world > 0) {
+    *left->size = *world / ranks;
+    return llvm::Error::success();
+  }
+  if (left)
+    return failure(config, left->name,
+                   llvm::formatv("mesh axis \"{0}\" is -1, but the world size "
+                                 "{1} is not divisible by the other axes: "
+                                 "{2} = {3}",
+                                 left->name, *world, product(axes), ranks));
+  if (!world || *world == ranks)
+    return llvm::Error::success();
+  // The axis to change: the one that most people scale.
+  int64_t others = ranks / mesh.dpShard;
+  std::string remedy = llvm::formatv("use --world {0}", ranks);
+  if (*world > 0 && *world % others == 0)
+    remedy += llvm::formatv(", or set mesh.dp_shard to {0}", *world / others);
+  return failure(config, "dp_shard",
+                 llvm::formatv("the mesh has {0} = {1} ranks, but the world "
+                               "size is {2}: {3}",
+                               product(axes), ranks, *world, remedy));
+}
