@@ -14,11 +14,34 @@ llvm::SmallVector<mlir::Value>
 elementwiseAdjoint(mlir::Operation *op, mlir::OpBuilder &builder,
                    mlir::ValueRange cotangents);
 mlir::LogicalResult verifyElementwise(mlir::Operation *op);
+
+/// `T` if all types are equal, else `(T, U) -> V`.
+using dist::parseUnaryTypes;
+using dist::printUnaryTypes;
+mlir::ParseResult parseBinaryTypes(mlir::OpAsmParser &parser, mlir::Type &lhs,
+                                   mlir::Type &rhs, mlir::Type &result);
+void printBinaryTypes(mlir::OpAsmPrinter &printer, mlir::Operation *op,
+                      mlir::Type lhs, mlir::Type rhs, mlir::Type result);
+mlir::ParseResult parseVariadicTypes(
+    mlir::OpAsmParser &parser,
+    llvm::ArrayRef<mlir::OpAsmParser::UnresolvedOperand> inputs,
+    llvm::SmallVectorImpl<mlir::Type> &inputTypes, mlir::Type &result);
+void printVariadicTypes(mlir::OpAsmPrinter &printer, mlir::Operation *op,
+                        mlir::ValueRange inputs, mlir::TypeRange inputTypes,
+                        mlir::Type result);
+/// `dense<0> : T`, and `to U` if the result has another type (a layout).
+mlir::ParseResult parseConstantValue(mlir::OpAsmParser &parser,
+                                     mlir::ElementsAttr &value,
+                                     mlir::Type &result);
+void printConstantValue(mlir::OpAsmPrinter &printer, mlir::Operation *op,
+                        mlir::ElementsAttr value, mlir::Type result);
 } // namespace weft::nn
 
 #include "weft/IR/NN/NNDialect.h.inc"
 #include "weft/IR/NN/NNEnums.h.inc"
 #include "weft/IR/NN/NNInterfaces.h.inc"
+#define GET_ATTRDEF_CLASSES
+#include "weft/IR/NN/NNAttrs.h.inc"
 #define GET_OP_CLASSES
 #include "weft/IR/NN/NNOps.h.inc"
 
@@ -32,6 +55,10 @@ bool isElementwise(mlir::Operation *op);
 /// precision; `op` is the name without the dialect ("add"). Aborts on an
 /// unknown name.
 double evaluateScalar(llvm::StringRef op, llvm::ArrayRef<double> operands);
+
+/// The same as a function pointer; null for an unknown name.
+using ScalarFunction = double (*)(const double *operands);
+ScalarFunction lookupScalar(llvm::StringRef op);
 
 /// A splat of `value` with the type of `like` (without layout).
 mlir::Value splat(mlir::OpBuilder &builder, mlir::Location loc,

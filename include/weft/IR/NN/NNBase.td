@@ -21,7 +21,7 @@ def NN_Dialect : Dialect {
     types; in the local phase they work on one rank's shard.
   }];
   let dependentDialects = ["::weft::dist::DistDialect"];
-  let hasConstantMaterializer = 0;
+  let useDefaultAttributePrinterParser = 1;
 }
 
 class NN_Op<string mnemonic, list<Trait> traits = []>
@@ -39,7 +39,7 @@ class NN_GradOp<string mnemonic, list<Trait> traits = []>
   let hasVerifier = 1;
 }
 
-def NN_Tensor : AnyRankedTensor;
+def NN_Tensor : RankedTensorOf<[AnyType]>;
 def NN_Index : RankedTensorOf<[I64]>;
 def NN_Bool : RankedTensorOf<[I1]>;
 def NN_Float : RankedTensorOf<[F64, F32, BF16, F16]>;

@@ -89,8 +89,10 @@ def NN_SumOfOp : NN_Elementwise<"sum_of"> {
   }];
   let arguments = (ins Variadic<NN_Tensor>:$inputs);
   let results = (outs NN_Tensor:$result);
-  let assemblyFormat =
-      "$inputs attr-dict `:` custom<VariadicTypes>(type($inputs), type($result))";
+  let assemblyFormat = [{
+    $inputs attr-dict `:`
+    custom<VariadicTypes>(ref($inputs), type($inputs), type($result))
+  }];
 }
 
 def NN_CompareOp : NN_Elementwise<"compare"> {

@@ -17,7 +17,7 @@ def NN_ConstantOp : NN_Op<"constant", [ConstantLike]> {
   }];
   let arguments = (ins ElementsAttr:$value);
   let results = (outs NN_Tensor:$result);
-  let assemblyFormat = "$value attr-dict `:` type($result)";
+  let assemblyFormat = "custom<ConstantValue>($value, type($result)) attr-dict";
   let hasFolder = 1;
 }
 

@@ -45,7 +45,7 @@ def Prog_FusedOp
   let hasVerifier = 1;
 }
 
-def Prog_YieldOp : Prog_Op<"yield", [Pure, Terminator, ReturnLike]> {
+def Prog_YieldOp : Prog_Op<"yield", [Pure, Terminator]> {
   let summary = "results of a fused region";
   let description = "Ends the region of `prog.fused`.";
   let arguments = (ins Variadic<AnyType>:$operands);
@@ -98,7 +98,8 @@ def Prog_CopyOp : Prog_Op<"copy"> {
     Constraints: C1 types agree.
   }];
   let arguments = (ins AnyMemRef:$source, AnyMemRef:$target);
-  let assemblyFormat = "$source `to` $target attr-dict `:` type($source)";
+  let assemblyFormat =
+      "$source `to` $target attr-dict `:` type($source) `to` type($target)";
   let hasVerifier = 1;
 }
 
