@@ -48,9 +48,9 @@ Layout layoutOf(const Mesh &mesh, const TensorWishes &wishes);
 ///
 /// Among the factors some tensor wishes the axis on:
 ///   1. the higher priority wins;
-///   2. then fewer bytes of tensors that would have to be redistributed: the
-///      tensor wishes the axis elsewhere, is closed to it, or comes out
-///      partial (open tensors cost nothing);
+///   2. then fewer bytes of tensors that would have to communicate: operands
+///      that wish the axis on another dim, results that do or are closed to
+///      it, results that come out partial (slicing is free, open tensors too);
 ///   3. then the lower dim on a wishing tensor, then the lower factor.
 ///
 /// An axis never goes to a Whole factor, to a factor of size 1, or, where the
