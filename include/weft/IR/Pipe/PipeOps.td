@@ -42,8 +42,8 @@ def Pipe_SlotOp : Op<Pipe_Dialect, "slot", [Symbol]> {
     Lifespan: made by export and by the passes that add state; read until the
     program descriptor is emitted.
 
-    Constraints: C1 `kind` and `lifetime` are of the lists above; C2 a
-    parameter or buffer is stored or zero; C3 `reduce` is "each" or "last".
+    Constraints: C1 `kind` and `lifetime` are of the lists above; C2 the
+    type is a ranked tensor; C3 `reduce` is "each" or "last".
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, StrAttr:$kind,
                        StrAttr:$lifetime, OptionalAttr<StrAttr>:$stored,
@@ -68,8 +68,8 @@ def Pipe_ScheduleOp : Op<Pipe_Dialect, "schedule"> {
     Lifespan: made by `pipe-build-schedule`; becomes part of the program
     descriptor.
 
-    Constraints: C1 every entry names a function; C2 microbatches are
-    consecutive from 0.
+    Constraints: C1 every entry names a function; C2 a microbatch is a
+    number from 0.
   }];
   let arguments = (ins ArrayAttr:$entries);
   let assemblyFormat = "$entries attr-dict";

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The nn dialect: registration and small questions about its ops.
+#include "weft/IR/NN/NN.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace mlir;
+using namespace weft::nn;
+
+#include "weft/IR/NN/NNDialect.cpp.inc"
+#include "weft/IR/NN/NNEnums.cpp.inc"
+#include "weft/IR/NN/NNInterfaces.cpp.inc"
+
+void NNDialect::initialize() {
+  addOperations<
+#define GET_OP_LIST
+#include "weft/IR/NN/NNOps.cpp.inc"
+      >();
+}
+
+namespace weft::nn {
+
+bool isElementwise(Operation *op) {
+  return isa<NegOp, AbsOp, ExpOp, LogOp, SqrtOp, RsqrtOp, SinOp, CosOp, TanhOp,
+             ErfOp, SigmoidOp, SiluOp, GeluOp, GeluTanhOp, ReluOp, LogicalNotOp,
+             AddOp, SubOp, MulOp, DivOp, PowOp, MaximumOp, MinimumOp,
+             LogicalAndOp, LogicalOrOp, SumOfOp, CompareOp, SelectOp, CastOp>(
+      op);
+}
+
+static Attribute scalarAttr(Type type, double value) {
+  if (isa<FloatType>(type))
+    return FloatAttr::get(type, value);
+  return IntegerAttr::get(type, static_cast<int64_t>(value));
+}
+
+Value splat(OpBuilder &builder, Location loc, RankedTensorType type,
+            double value) {
+  auto plain = dist::withoutLayout(type);
+  auto attr =
+      DenseElementsAttr::get(plain, scalarAttr(type.getElementType(), value));
+  return ConstantOp::create(builder, loc, plain, attr);
+}
+
+FailureOr<Equation> parseEquation(StringRef text) {
+  auto [operands, result] = text.split("->");
+  auto [lhs, rhs] = operands.split(',');
+  bool isWellFormed = text.contains("->") && operands.contains(',');
+  for (StringRef term : {lhs, rhs, result})
+    isWellFormed &= llvm::all_of(term, llvm::isAlpha);
+  if (!isWellFormed)
+    return failure();
+  return Equation{lhs.str(), rhs.str(), result.str()};
+}
+
+} // namespace weft::nn
+
+#define GET_OP_CLASSES
+#include "weft/IR/NN/NNOps.cpp.inc"
