@@ -61,8 +61,7 @@ mlir::LogicalResult emitObject(mlir::ModuleOp module, llvm::StringRef path,
 /// Links `objects` into the shared library `path` with lld, or with `cc` where
 /// no lld is found. Fails with a diagnostic at `loc`.
 mlir::LogicalResult linkSharedLibrary(llvm::ArrayRef<std::string> objects,
-                                      llvm::StringRef path,
-                                      mlir::Location loc);
+                                      llvm::StringRef path, mlir::Location loc);
 
 } // namespace weft
 

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Emission of the register tile and of transposed packing; see the header.
+
+#include "GemmTile.h"
+
+using namespace mlir;
+
+namespace weft {
+
+namespace {
+/// Emits one tile; `lanes` columns per register.
+class TileEmitter {
+public:
+  TileEmitter(KernelBuilder &b, const GemmTile &tile)
+      : b(b), tile(tile), lanes(b.target.lanes),
+        registers((tile.columns + lanes - 1) / lanes) {}
+
+  void emit() {
+    Values sums = start();
+    sums = chain(0, tile.aBase, tile.bBase, sums);
+    for (int64_t row = 0; row < tile.rows; ++row)
+      for (int64_t part = 0; part < registers; ++part)
+        store(sums[row * registers + part], row, part * lanes);
+  }
+
+private:
+  /// The mask of the register at `column`, none if it is full.
+  Value maskAt(int64_t column) {
+    int64_t left = tile.columns - column;
+    return left >= lanes ? Value() : b.mask(b.index(left), lanes);
+  }
+
+  Value cAt(int64_t row, int64_t column) {
+    return b.add(tile.cBase, b.index(row * tile.cRow + column * tile.cColumn));
+  }
+
+  Values start() {
+    Type type = b.vec(lanes, b.f32());
+    Values sums(tile.rows * registers, b.constant(type, 0.0));
+    if (!tile.accumulate)
+      return sums;
+    for (int64_t row = 0; row < tile.rows; ++row)
+      for (int64_t part = 0; part < registers; ++part)
+        sums[row * registers + part] =
+            b.load(tile.c, cAt(row, part * lanes), lanes, maskAt(part * lanes));
+    return sums;
+  }
+
+  Values chain(size_t level, Value aBase, Value bBase, ValueRange sums) {
+    const KLevel &k = tile.k[level];
+    return b.loop(k.lo, k.hi, 1, sums, [&](Value iv, ValueRange current) {
+      Value aAt = b.at(aBase, iv, k.aStride);
+      Value bAt = b.at(bBase, iv, k.bStride);
+      if (level + 1 < tile.k.size())
+        return chain(level + 1, aAt, bAt, current);
+      return step(aAt, bAt, current);
+    });
+  }
+
+  Values step(Value aAt, Value bAt, ValueRange sums) {
+    Values row;
+    for (int64_t part = 0; part < registers; ++part)
+      row.push_back(b.load(tile.b, b.add(bAt, b.index(part * lanes)), lanes,
+                           tile.padded ? Value() : maskAt(part * lanes)));
+    Values next;
+    for (int64_t r = 0; r < tile.rows; ++r) {
+      Value scalar = b.load(tile.a, b.add(aAt, b.index(r * tile.aRow)));
+      Value broadcast = b.splat(scalar, lanes);
+      for (int64_t part = 0; part < registers; ++part)
+        next.push_back(b.fma(broadcast, row[part], sums[r * registers + part]));
+    }
+    return next;
+  }
+
+  void store(Value sum, int64_t row, int64_t column) {
+    if (tile.finish)
+      sum = tile.finish(sum, row, column);
+    if (tile.cColumn == 1)
+      return b.store(sum, tile.c, cAt(row, column), maskAt(column));
+    for (int64_t lane = 0; lane < std::min(lanes, tile.columns - column);
+         ++lane)
+      b.store(vector::ExtractOp::create(b, sum, ArrayRef<int64_t>{lane}),
+              tile.c, cAt(row, column + lane));
+  }
+
+  KernelBuilder &b;
+  const GemmTile &tile;
+  int64_t lanes, registers;
+};
+} // namespace
+
+void emitGemmTile(KernelBuilder &b, const GemmTile &tile) {
+  TileEmitter(b, tile).emit();
+}
+
+void forTiles(KernelBuilder &b, int64_t count, int64_t tile,
+              llvm::function_ref<void(Value, int64_t)> body) {
+  int64_t full = count / tile * tile;
+  b.loop(full, tile, [&](Value start) { body(start, tile); });
+  if (full < count)
+    body(b.index(full), count - full);
+}
+
+Values transposeRegisters(KernelBuilder &b, Values rows) {
+  int64_t lanes = rows.size();
+  SmallVector<int64_t> low, high;
+  for (int64_t lane = 0; lane < lanes / 2; ++lane) {
+    low.append({lane, lanes + lane});
+    high.append({lanes / 2 + lane, lanes + lanes / 2 + lane});
+  }
+  // Each round interleaves row i with row i + lanes / 2; log2(lanes) rounds.
+  for (int64_t round = 1; round < lanes; round *= 2) {
+    Values next;
+    for (int64_t i = 0; i < lanes / 2; ++i) {
+      Value top = rows[i], bottom = rows[i + lanes / 2];
+      next.push_back(vector::ShuffleOp::create(b, top, bottom, low));
+      next.push_back(vector::ShuffleOp::create(b, top, bottom, high));
+    }
+    rows = next;
+  }
+  return rows;
+}
+
+void packTransposed(KernelBuilder &b, const TransposedPanel &p) {
+  int64_t lanes = b.target.lanes;
+  Type type = b.vec(lanes, b.f32());
+  b.loop(p.kLo, p.kHi, lanes, [&](Value k) {
+    Value mask = b.mask(b.sub(p.kHi, k), lanes);
+    Value target = b.at(p.panelBase, b.sub(k, p.kLo), p.width);
+    for (int64_t group = 0; group < p.width; group += lanes) {
+      Values rows;
+      for (int64_t row = group; row < group + lanes; ++row)
+        rows.push_back(
+            row < p.count
+                ? b.load(p.source,
+                         b.add(b.add(p.base, b.index(row * p.rowStride)), k),
+                         lanes, mask)
+                : b.constant(type, 0.0));
+      Values columns = transposeRegisters(b, rows);
+      for (int64_t i = 0; i < lanes; ++i)
+        b.store(columns[i], p.panel,
+                b.add(target, b.index(i * p.width + group)));
+    }
+  });
+}
+
+} // namespace weft

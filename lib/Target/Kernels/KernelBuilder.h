@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The vocabulary kernels are written in.
+//
+// A kernel is a `func.func` over static memrefs. The builder hands each
+// argument out as a flat 1-D view, so that all addressing is a linear index
+// made of `at(base, iv, stride)`. Arithmetic helpers take scalars and vectors
+// of any element type alike; none sets a fast-math flag, and `fma` is
+// math.fma (vector.fma would become an fmuladd).
+//
+// Reductions follow one order: 64 partials, element d goes to partial d mod
+// 64, combined by halving. `Partials` holds them as 64 / width registers.
+
+#ifndef WEFT_LIB_TARGET_KERNELS_KERNELBUILDER_H
+#define WEFT_LIB_TARGET_KERNELS_KERNELBUILDER_H
+
+#include "weft/Target/Kernels.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+namespace weft {
+
+using llvm::ArrayRef;
+using llvm::SmallVector;
+using mlir::Type;
+using mlir::Value;
+using mlir::ValueRange;
+using Values = SmallVector<Value>;
+
+/// The combiner of a reduction. FastMax is Max by compare and select: cheaper,
+/// and a NaN may be lost.
+enum class Combine { Sum, Max, Min, Product, FastMax };
+
+/// Number of partials of a reduction over the last dim.
+inline constexpr int64_t kPartials = 64;
+
+class KernelBuilder : public mlir::ImplicitLocOpBuilder {
+public:
+  explicit KernelBuilder(const KernelSite &site)
+      : ImplicitLocOpBuilder(site.loc, site.loc.getContext()),
+        target(site.target), site(site) {}
+
+  const TargetInfo &target;
+
+  /// Opens the kernel at the end of its module; `finish` closes it.
+  mlir::func::FuncOp begin(ArrayRef<Type> arguments);
+  mlir::func::FuncOp finish();
+
+  /// Argument `i` as a 1-D memref.
+  Value arg(unsigned i);
+  /// `count` elements of `type` at `byteOffset` of the i8 argument `i`.
+  Value scratch(unsigned i, int64_t byteOffset, int64_t count, Type type);
+
+  Value index(int64_t value);
+  Value constant(Type type, double value);
+  /// `value` in the type of `like`, scalar or vector.
+  Value constantLike(Value like, double value);
+  Value integerLike(Value like, int64_t value);
+  Value splat(Value scalar, int64_t lanes);
+
+  Value add(Value a, Value b);
+  Value sub(Value a, Value b);
+  Value mul(Value a, Value b);
+  Value div(Value a, Value b);
+  Value fma(Value a, Value b, Value c);
+  Value neg(Value a);
+  /// Ordered float or signed integer comparison.
+  Value less(Value a, Value b);
+  Value select(Value condition, Value a, Value b);
+  Value combine(Combine kind, Value a, Value b);
+  /// The neutral element of `kind`.
+  Value neutral(Combine kind, Type type);
+  /// base + iv * stride, folded where it can be.
+  Value at(Value base, Value iv, int64_t stride = 1);
+  Value min(Value a, Value b);
+
+  /// for (iv = lo; iv < hi; iv += step) body(iv)
+  void loop(Value lo, Value hi, int64_t step,
+            llvm::function_ref<void(Value)> body);
+  void loop(int64_t count, int64_t step, llvm::function_ref<void(Value)> body);
+  /// The same with carried values: body returns the next ones.
+  Values loop(Value lo, Value hi, int64_t step, ValueRange carried,
+              llvm::function_ref<Values(Value, ValueRange)> body);
+  void when(Value condition, llvm::function_ref<void()> then);
+  Values choose(Value condition, mlir::TypeRange types,
+                llvm::function_ref<Values()> then,
+                llvm::function_ref<Values()> otherwise);
+
+  /// Loads `lanes` elements (1: a scalar); lanes where `mask` is off are 0.
+  Value load(Value memory, Value position, int64_t lanes = 1, Value mask = {});
+  void store(Value value, Value memory, Value position, Value mask = {});
+  Value mask(Value count, int64_t lanes);
+  /// Splits [0, count) into full vectors and one masked tail.
+  void vectorLoop(int64_t count, int64_t lanes,
+                  llvm::function_ref<void(Value position, Value mask)> body);
+
+  /// Combines the lanes of `vector` by halving, down to a scalar.
+  Value halve(Combine kind, Value vector);
+  /// Reduces element(position, mask) over [0, count), 64 partials held in
+  /// registers of `width` lanes.
+  Value reduce(Combine kind, int64_t count, int64_t width, Type type,
+               llvm::function_ref<Value(Value position, Value mask)> element);
+  /// sum of a(i) * b(i), each product fused into its partial.
+  using PairFn =
+      llvm::function_ref<std::pair<Value, Value>(Value position, Value mask)>;
+  Value dot(int64_t count, int64_t width, Type type, PairFn pair);
+
+  mlir::Type f32() { return getF32Type(); }
+  mlir::VectorType vec(int64_t lanes, Type type) {
+    return mlir::VectorType::get({lanes}, type);
+  }
+
+private:
+  const KernelSite &site;
+  using AccumulateFn =
+      llvm::function_ref<Value(Value partial, Value position, Value mask)>;
+  Value accumulate(Combine kind, int64_t count, int64_t width, Type type,
+                   AccumulateFn next);
+  mlir::func::FuncOp function;
+};
+
+/// `type` or, if it is a vector, its element type.
+inline Type elementOf(Value value) {
+  return mlir::getElementTypeOrSelf(value.getType());
+}
+/// Lanes of a vector, 1 of a scalar.
+inline int64_t lanesOf(Value value) {
+  auto vector = llvm::dyn_cast<mlir::VectorType>(value.getType());
+  return vector ? vector.getNumElements() : 1;
+}
+/// `type` with the lanes of `like`.
+inline Type typeLike(Value like, Type type) {
+  auto vector = llvm::dyn_cast<mlir::VectorType>(like.getType());
+  return vector ? Type(vector.clone(type)) : type;
+}
+
+} // namespace weft
+
+#endif // WEFT_LIB_TARGET_KERNELS_KERNELBUILDER_H

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Kernels -> LLVM dialect -> LLVM IR -> optimised object -> shared library.
+//
+// 1. Upstream conversion passes, bare-pointer convention for memrefs.
+// 2. Translation; target attributes on every function.
+// 3. LLVM's default pipeline and the code generator, floating point strict.
+//
+// Debugging: `--mlir-print-ir-after-all` style printing is not wired here;
+// dump the module before the call, it is all upstream dialects.
+
+#include "weft/Target/ObjectEmitter.h"
+
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/UB/IR/UBOps.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "mlir/Transforms/Passes.h"
+#include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/MC/MCSubtargetInfo.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Program.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Host.h"
+#include "llvm/TargetParser/SubtargetFeature.h"
+
+using namespace mlir;
+
+namespace weft {
+
+static const llvm::Target *lookupTarget(const std::string &triple) {
+  llvm::InitializeNativeTarget();
+  llvm::InitializeNativeTargetAsmPrinter();
+  llvm::InitializeNativeTargetAsmParser();
+  std::string error;
+  return llvm::TargetRegistry::lookupTarget(llvm::Triple(triple), error);
+}
+
+static std::unique_ptr<llvm::TargetMachine>
+makeTargetMachine(const TargetInfo &info) {
+  const llvm::Target *target = lookupTarget(info.triple);
+  if (!target)
+    return nullptr;
+  llvm::TargetOptions options;
+  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
+  auto level = info.optLevel == 0  ? llvm::CodeGenOptLevel::None
+               : info.optLevel < 3 ? llvm::CodeGenOptLevel::Default
+                                   : llvm::CodeGenOptLevel::Aggressive;
+  return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
+      llvm::Triple(info.triple), info.cpu, info.features, options,
+      llvm::Reloc::PIC_, std::nullopt, level));
+}
+
+FailureOr<TargetInfo> resolveTarget(const TargetConfig &config, Location loc) {
+  TargetInfo info;
+  info.triple = llvm::sys::getDefaultTargetTriple();
+  info.optLevel = config.optLevel;
+  info.cpu = config.cpu;
+  if (config.cpu == "native") {
+    info.cpu = llvm::sys::getHostCPUName().str();
+    llvm::SubtargetFeatures features;
+    for (auto &feature : llvm::sys::getHostCPUFeatures())
+      features.AddFeature(feature.first(), feature.second);
+    info.features = features.getString();
+  }
+  std::unique_ptr<llvm::TargetMachine> machine = makeTargetMachine(info);
+  if (!machine)
+    return emitError(loc) << "no code generator for target \"" << info.triple
+                          << "\"";
+  const llvm::MCSubtargetInfo &subtarget = *machine->getMCSubtargetInfo();
+  if (!subtarget.isCPUStringValid(info.cpu))
+    return emitError(loc) << "unknown target CPU \"" << config.cpu << "\"";
+  info.hasAvx512 = subtarget.checkFeatures("+avx512f,+avx512vl,+avx512dq");
+  bool hasAvx2 = subtarget.checkFeatures("+avx2,+fma");
+  info.lanes = info.hasAvx512 ? 16 : hasAvx2 ? 8 : 4;
+  return info;
+}
+
+void registerKernelDialects(DialectRegistry &registry) {
+  registry
+      .insert<arith::ArithDialect, cf::ControlFlowDialect, func::FuncDialect,
+              LLVM::LLVMDialect, math::MathDialect, memref::MemRefDialect,
+              scf::SCFDialect, ub::UBDialect, vector::VectorDialect>();
+  registerBuiltinDialectTranslation(registry);
+  registerLLVMDialectTranslation(registry);
+}
+
+static LogicalResult lowerToLLVMDialect(ModuleOp module) {
+  PassManager pm(module.getContext());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addPass(createLoopInvariantCodeMotionPass());
+  pm.addPass(memref::createExpandStridedMetadataPass());
+  pm.addPass(createLowerAffinePass());
+  pm.addPass(createSCFToControlFlowPass());
+  pm.addPass(createConvertVectorToLLVMPass());
+  pm.addPass(createConvertMathToLLVMPass());
+  pm.addPass(createConvertMathToLibmPass());
+  pm.addPass(createArithToLLVMConversionPass());
+  pm.addPass(createFinalizeMemRefToLLVMConversionPass());
+  ConvertFuncToLLVMPassOptions options;
+  options.useBarePtrCallConv = true;
+  pm.addPass(createConvertFuncToLLVMPass(options));
+  pm.addPass(createConvertControlFlowToLLVMPass());
+  pm.addPass(createUBToLLVMConversionPass());
+  pm.addPass(createReconcileUnrealizedCastsPass());
+  return pm.run(module);
+}
+
+static void setTargetAttributes(llvm::Module &module, const TargetInfo &info) {
+  for (llvm::Function &function : module) {
+    if (function.isDeclaration())
+      continue;
+    function.addFnAttr("target-cpu", info.cpu);
+    function.addFnAttr("target-features", info.features);
+    function.addFnAttr("no-trapping-math", "true");
+    if (info.hasAvx512)
+      function.addFnAttr("prefer-vector-width", "512");
+  }
+}
+
+static void optimize(llvm::Module &module, llvm::TargetMachine &machine,
+                     unsigned level) {
+  llvm::PipelineTuningOptions tuning;
+  tuning.LoopVectorization = tuning.SLPVectorization = true;
+  tuning.LoopUnrolling = tuning.LoopInterleaving = true;
+  llvm::PassBuilder builder(&machine, tuning);
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager graph;
+  llvm::ModuleAnalysisManager modules;
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(graph);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, graph, modules);
+  const llvm::OptimizationLevel levels[] = {
+      llvm::OptimizationLevel::O0, llvm::OptimizationLevel::O1,
+      llvm::OptimizationLevel::O2, llvm::OptimizationLevel::O3};
+  llvm::OptimizationLevel chosen = levels[std::min(level, 3u)];
+  llvm::ModulePassManager pipeline =
+      chosen == llvm::OptimizationLevel::O0
+          ? builder.buildO0DefaultPipeline(chosen)
+          : builder.buildPerModuleDefaultPipeline(chosen);
+  pipeline.run(module, modules);
+}
+
+/// An fmuladd means that someone left it to the backend whether to fuse.
+static LogicalResult verifyStrict(llvm::Module &module, Location loc) {
+  for (llvm::Function &function : module)
+    for (llvm::Instruction &instruction : llvm::instructions(function)) {
+      auto *call = llvm::dyn_cast<llvm::IntrinsicInst>(&instruction);
+      if (call && call->getIntrinsicID() == llvm::Intrinsic::fmuladd)
+        return emitError(loc) << "fmuladd remains in \"" << function.getName()
+                              << "\": form a fused multiply-add explicitly";
+    }
+  return success();
+}
+
+LogicalResult emitObject(ModuleOp module, StringRef path,
+                         const TargetInfo &target) {
+  OwningOpRef<ModuleOp> lowered = module.clone();
+  if (failed(lowerToLLVMDialect(*lowered)))
+    return failure();
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> native =
+      translateModuleToLLVMIR(*lowered, context);
+  std::unique_ptr<llvm::TargetMachine> machine = makeTargetMachine(target);
+  if (!native || !machine)
+    return emitError(module.getLoc()) << "translation to LLVM IR failed";
+  native->setTargetTriple(llvm::Triple(target.triple));
+  native->setDataLayout(machine->createDataLayout());
+  setTargetAttributes(*native, target);
+  optimize(*native, *machine, target.optLevel);
+  if (failed(verifyStrict(*native, module.getLoc())))
+    return failure();
+
+  std::error_code error;
+  llvm::raw_fd_ostream out(path, error);
+  if (error)
+    return emitError(module.getLoc())
+           << "can't write \"" << path << "\": " << error.message();
+  llvm::legacy::PassManager codegen;
+  codegen.add(new llvm::TargetLibraryInfoWrapperPass(
+      llvm::TargetLibraryInfoImpl(native->getTargetTriple())));
+  if (machine->addPassesToEmitFile(codegen, out, nullptr,
+                                   llvm::CodeGenFileType::ObjectFile))
+    return emitError(module.getLoc()) << "target can't write object files";
+  codegen.run(*native);
+  return success();
+}
+
+LogicalResult linkSharedLibrary(ArrayRef<std::string> objects, StringRef path,
+                                Location loc) {
+  llvm::ErrorOr<std::string> linker = std::make_error_code(std::errc());
+  for (StringRef name : {"ld.lld", "ld.lld-22", "cc"}) {
+    linker = llvm::sys::findProgramByName(name);
+    if (linker)
+      break;
+  }
+  if (!linker)
+    return emitError(loc) << "no linker found: expected ld.lld or cc in PATH";
+  SmallVector<StringRef> arguments = {*linker, "-shared", "-o", path};
+  arguments.append(objects.begin(), objects.end());
+  std::string message;
+  int status = llvm::sys::ExecuteAndWait(*linker, arguments, std::nullopt, {},
+                                         /*SecondsToWait=*/0,
+                                         /*MemoryLimit=*/0, &message);
+  if (status != 0)
+    return emitError(loc) << "\"" << *linker << "\" failed with status "
+                          << status << " " << message;
+  return success();
+}
+
+} // namespace weft

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Contractions against plain loops in double, and bit equality of variants.
+
+#include "KernelHarness.h"
+
+#include <map>
+
+using namespace weft;
+
+namespace {
+
+int64_t product(const Shape &shape) {
+  int64_t count = 1;
+  for (int64_t size : shape)
+    count *= size;
+  return count;
+}
+
+/// Runs the equation by counting through all letters.
+std::vector<double> reference(const ContractSpec &spec, const Floats &a,
+                              const Floats &b) {
+  std::string text = spec.equation;
+  size_t comma = text.find(','), arrow = text.find("->");
+  std::string letters[3] = {text.substr(0, comma),
+                            text.substr(comma + 1, arrow - comma - 1),
+                            text.substr(arrow + 2)};
+  std::map<char, int64_t> sizes, index;
+  for (size_t i = 0; i < letters[0].size(); ++i)
+    sizes[letters[0][i]] = spec.a[i];
+  for (size_t i = 0; i < letters[1].size(); ++i)
+    sizes[letters[1][i]] = spec.b[i];
+  for (auto [name, size] : sizes)
+    index[name] = 0;
+  auto at = [&](const std::string &names) {
+    int64_t flat = 0;
+    for (char name : names)
+      flat = flat * sizes[name] + index[name];
+    return flat;
+  };
+  std::vector<double> c(product(contractShape(spec)), 0.0);
+  while (true) {
+    c[at(letters[2])] += double(a[at(letters[0])]) * b[at(letters[1])];
+    auto letter = index.begin();
+    for (; letter != index.end(); ++letter) {
+      if (++letter->second < sizes[letter->first])
+        break;
+      letter->second = 0;
+    }
+    if (letter == index.end())
+      return c;
+  }
+}
+
+std::string kernelName(size_t i) {
+  std::string name = "k";
+  return name.append(std::to_string(i));
+}
+
+struct Case {
+  std::string equation;
+  Shape a, b;
+};
+
+const std::vector<Case> &cases() {
+  static const std::vector<Case> list = {
+      {"btd,od->bto", {2, 17, 32}, {48, 32}},
+      {"btd,od->bto", {2, 250, 64}, {683, 64}},
+      {"btd,od->bto", {3, 7, 250}, {7, 250}},
+      {"bto,od->btd", {2, 17, 48}, {48, 32}},
+      {"bto,od->btd", {1, 129, 683}, {683, 17}},
+      {"bto,btd->od", {2, 17, 48}, {2, 17, 32}},
+      {"bto,btd->od", {4, 250, 33}, {4, 250, 65}},
+      {"bto,btd->od", {2, 600, 40}, {2, 600, 70}},
+      {"bhsd,bhtd->bhst", {2, 3, 17, 32}, {2, 3, 40, 32}},
+      {"bhst,bhtd->bhsd", {2, 3, 17, 40}, {2, 3, 40, 32}},
+      {"bshd,bthd->bhst", {2, 17, 3, 32}, {2, 40, 3, 32}},
+      {"ab,bc->ca", {17, 7}, {7, 33}},
+      {"ab,ab->a", {17, 250}, {17, 250}},
+      {"ab,ab->ab", {5, 7}, {5, 7}},
+      {"a,b->ab", {17}, {33}},
+      {"bts,bt->bs", {3, 70, 5}, {3, 70}},
+      {"ab,b->a", {33, 683}, {683}},
+      {"btd,hd->bth", {2, 9, 250}, {1, 250}},
+      {"bhd,hdo->bo", {9, 3, 16}, {3, 16, 35}},
+      {"dbh,hdo->bo", {16, 9, 3}, {3, 16, 35}},
+      {"bth,bth->", {2, 9, 100}, {2, 9, 100}},
+      {"ij,kj->ik", {1, 40}, {37, 40}},
+      {"tba,tc->abc", {65, 4, 9}, {65, 33}},
+  };
+  return list;
+}
+
+ContractSpec specOf(Harness &harness, const Case &c) {
+  return {c.equation,    c.a,           c.b,         harness.f32(),
+          harness.f32(), harness.f32(), std::nullopt};
+}
+
+Floats runCase(Harness &harness, const std::string &name,
+               const ContractSpec &spec, Floats &a, Floats &b) {
+  Floats c(product(contractShape(spec)) + 16, 7.0f);
+  std::vector<char> scratch(contractScratchBytes(spec, harness.target) + 64,
+                            char(0xff));
+  harness.run(name, a, b, c, scratch);
+  for (int i = 0; i < 16; ++i)
+    EXPECT_EQ(c[c.size() - 16 + i], 7.0f) << "wrote past the end: " << name;
+  c.resize(c.size() - 16);
+  return c;
+}
+
+TEST(Contract, EqualsPlainLoops) {
+  Harness harness;
+  for (size_t i = 0; i < cases().size(); ++i)
+    emitContract(harness.site(kernelName(i)), specOf(harness, cases()[i]));
+  ASSERT_NO_FATAL_FAILURE(harness.build());
+  for (size_t i = 0; i < cases().size(); ++i) {
+    ContractSpec spec = specOf(harness, cases()[i]);
+    Floats a = randomFloats(product(spec.a), 1);
+    Floats b = randomFloats(product(spec.b), 2);
+    Floats c = runCase(harness, kernelName(i), spec, a, b);
+    EXPECT_LT(relativeError(c, reference(spec, a, b)), 2e-6)
+        << spec.equation << " case " << i;
+  }
+}
+
+TEST(Contract, KeepsItsBitsOnEveryVectorWidth) {
+  std::vector<std::vector<Floats>> results;
+  for (const char *cpu : {"native", "x86-64-v3", "x86-64-v2"}) {
+    Harness harness(cpu);
+    for (size_t i = 0; i < cases().size(); ++i)
+      emitContract(harness.site(kernelName(i)), specOf(harness, cases()[i]));
+    ASSERT_NO_FATAL_FAILURE(harness.build());
+    auto &mine = results.emplace_back();
+    for (size_t i = 0; i < cases().size(); ++i) {
+      ContractSpec spec = specOf(harness, cases()[i]);
+      Floats a = randomFloats(product(spec.a), 1);
+      Floats b = randomFloats(product(spec.b), 2);
+      mine.push_back(runCase(harness, kernelName(i), spec, a, b));
+    }
+  }
+  for (size_t i = 0; i < cases().size(); ++i) {
+    EXPECT_TRUE(sameBits(results[0][i], results[1][i])) << "v3, case " << i;
+    EXPECT_TRUE(sameBits(results[0][i], results[2][i])) << "v2, case " << i;
+  }
+}
+
+TEST(Contract, IsOneAscendingChain) {
+  Harness harness;
+  ContractSpec spec = specOf(harness, {"ik,jk->ij", {19, 1100}, {37, 1100}});
+  emitContract(harness.site("k"), spec);
+  ASSERT_NO_FATAL_FAILURE(harness.build());
+  Floats a = randomFloats(19 * 1100, 1), b = randomFloats(37 * 1100, 2);
+  Floats c = runCase(harness, "k", spec, a, b), want(19 * 37), other(19 * 37);
+  for (int i = 0; i < 19; ++i)
+    for (int j = 0; j < 37; ++j) {
+      float up = 0, down = 0;
+      for (int k = 0; k < 1100; ++k) {
+        up = std::fma(a[i * 1100 + k], b[j * 1100 + k], up);
+        down = std::fma(a[i * 1100 + 1099 - k], b[j * 1100 + 1099 - k], down);
+      }
+      want[i * 37 + j] = up;
+      other[i * 37 + j] = down;
+    }
+  EXPECT_TRUE(sameBits(c, want));
+  EXPECT_FALSE(sameBits(c, other)) << "the test can't see the order";
+}
+
+TEST(Contract, AcceptsOtherElementTypes) {
+  Harness harness;
+  ContractSpec wide = {"ik,jk->ij",   {5, 40},       {7, 40},     harness.f64(),
+                       harness.f64(), harness.f64(), std::nullopt};
+  ContractSpec narrow = wide;
+  narrow.aType = narrow.bType = harness.bf16();
+  narrow.cType = harness.f32();
+  emitContract(harness.site("wide"), wide);
+  emitContract(harness.site("narrow"), narrow);
+  ASSERT_NO_FATAL_FAILURE(harness.build());
+  Floats a = randomFloats(200, 1), b = randomFloats(280, 2);
+  std::vector<double> aWide(a.begin(), a.end()), bWide(b.begin(), b.end());
+  std::vector<double> c(35);
+  harness.run("wide", aWide, bWide, c);
+  EXPECT_LT(relativeError(c, reference(wide, a, b)), 1e-14);
+
+  auto truncate = [](Floats &values) {
+    std::vector<uint16_t> narrowed;
+    for (float &value : values) {
+      uint32_t bits;
+      std::memcpy(&bits, &value, 4);
+      narrowed.push_back(bits >> 16);
+      bits &= 0xffff0000u;
+      std::memcpy(&value, &bits, 4);
+    }
+    return narrowed;
+  };
+  auto aNarrow = truncate(a), bNarrow = truncate(b);
+  Floats cNarrow(35);
+  harness.run("narrow", aNarrow, bNarrow, cNarrow);
+  EXPECT_LT(relativeError(cNarrow, reference(narrow, a, b)), 1e-6);
+}
+
+} // namespace
