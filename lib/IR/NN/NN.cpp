@@ -4,6 +4,7 @@
 #include "weft/IR/NN/NN.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace weft::nn;
@@ -11,11 +12,17 @@ using namespace weft::nn;
 #include "weft/IR/NN/NNDialect.cpp.inc"
 #include "weft/IR/NN/NNEnums.cpp.inc"
 #include "weft/IR/NN/NNInterfaces.cpp.inc"
+#define GET_ATTRDEF_CLASSES
+#include "weft/IR/NN/NNAttrs.cpp.inc"
 
 void NNDialect::initialize() {
   addOperations<
 #define GET_OP_LIST
 #include "weft/IR/NN/NNOps.cpp.inc"
+      >();
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "weft/IR/NN/NNAttrs.cpp.inc"
       >();
 }
 
