@@ -17,6 +17,11 @@ namespace weft::nn {
 ///   "m.py":7:2, "grad"            ->  "grad"("m.py":7:2)
 mlir::Location derivedLoc(mlir::Location loc, llvm::StringRef suffix);
 
+/// Marks a reduction whose result only shifts a computation that does not
+/// depend on the shift (the maximum in a softmax): it has no cotangent.
+inline constexpr llvm::StringLiteral kConstantShiftAttrName =
+    "nn.constant_shift";
+
 /// The shape and element type of a value, without layout.
 mlir::RankedTensorType plainType(mlir::Value value);
 

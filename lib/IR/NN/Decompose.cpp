@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Composite ops in elementary ones. A decomposition is what the op means where
+// a dim that its kernel needs whole is to stay sharded: communication follows
+// from the reductions. Maxima only shift what is exponentiated and cancel out,
+// so they are marked to have no cotangent.
+#include "Decompose.h"
+#include <limits>
+
+using namespace mlir;
+using namespace weft::nn;
+
+/// Formulas in place of `op`: under its own name.
+static Expressions partsOf(Operation *op, OpBuilder &builder) {
+  return Expressions(builder, op->getLoc());
+}
+
+static int64_t lastDim(Value x) { return plainType(x).getRank() - 1; }
+
+static Value shiftMaximum(Expressions &e, Value x) {
+  Value maximum = e.reduce(ReduceOpKind::max, x, lastDim(x));
+  maximum.getDefiningOp()->setAttr(kConstantShiftAttrName,
+                                   e.builder.getUnitAttr());
+  return maximum;
+}
+
+static Value meanOverLast(Expressions &e, Value x) {
+  double size = plainType(x).getShape().back();
+  return e.scale(e.reduceSum(x, lastDim(x)), 1 / size);
+}
+
+SmallVector<Value> SoftmaxOp::decompose(OpBuilder &builder) {
+  Expressions e = partsOf(*this, builder);
+  Value x = getInput();
+  int64_t dim = lastDim(x);
+  Value shifted = e.sub(x, e.broadcastOver(shiftMaximum(e, x), x, dim));
+  Value weights = e.exp(shifted);
+  Value sum = e.reduceSum(weights, dim);
+  return {e.div(weights, e.broadcastOver(sum, x, dim))};
+}
+
+//===----------------------------------------------------------------------===//
+// Norm and rotary
+//===----------------------------------------------------------------------===//
+
+SmallVector<Value> RmsNormOp::decompose(OpBuilder &builder) {
+  Expressions e = partsOf(*this, builder);
+  Value x = getInput();
+  int64_t dim = lastDim(x);
+  Value variance = meanOverLast(e, e.mul(x, x));
+  Value rstd =
+      e.unary<RsqrtOp>(e.addConstant(variance, getEps().convertToDouble()));
+  Value normed = e.mul(x, e.broadcastOver(rstd, x, dim));
+  Value weight = e.broadcast(getWeight(), plainType(x).getShape(), dim);
+  return {e.mul(normed, weight), rstd};
+}
+
+SmallVector<Value> RmsNormGradOp::decompose(OpBuilder &builder) {
+  Expressions e = partsOf(*this, builder);
+  Value x = getInput();
+  int64_t dim = lastDim(x);
+  ArrayRef<int64_t> shape = plainType(x).getShape();
+  Value rstd = e.broadcastOver(getRstd(), x, dim);
+  Value g = e.mul(getDy(), e.broadcast(getWeight(), shape, dim));
+  Value mean = meanOverLast(e, e.mul(g, x));
+  Value square = e.mul(getRstd(), getRstd());
+  Value factor = e.broadcastOver(e.mul(square, mean), x, dim);
+  Value dx = e.mul(rstd, e.sub(g, e.mul(x, factor)));
+  Value dweight =
+      e.reduceSum(e.mul(getDy(), e.mul(x, rstd)), otherDims(shape.size(), dim));
+  return {dx, dweight};
+}
+
+Value weft::nn::rotateHalves(Expressions &e, Value x) {
+  int64_t dim = lastDim(x), half = plainType(x).getShape().back() / 2;
+  Value first = e.slice(x, dim, 0, half), second = e.slice(x, dim, half, half);
+  return e.concat({e.neg(second), first}, dim);
+}
+
+SmallVector<Value> RotaryOp::decompose(OpBuilder &builder) {
+  Expressions e = partsOf(*this, builder);
+  Value x = getInput();
+  ArrayRef<int64_t> shape = plainType(x).getShape();
+  Value cos = e.broadcast(getCos(), shape, {2, 3});
+  Value sin = e.broadcast(getSin(), shape, {2, 3});
+  if (getAdjoint())
+    return {e.sub(e.mul(x, cos), rotateHalves(e, e.mul(x, sin)))};
+  return {e.add(e.mul(x, cos), e.mul(rotateHalves(e, x), sin))};
+}
+
+//===----------------------------------------------------------------------===//
+// Attention
+//===----------------------------------------------------------------------===//
+
+AttentionScores weft::nn::attentionScores(Expressions &e, AttentionOp op) {
+  ArrayRef<int64_t> q = plainType(op.getQuery()).getShape();
+  ArrayRef<int64_t> k = plainType(op.getKey()).getShape();
+  int64_t heads = k[1], group = q[1] / k[1];
+  AttentionScores result;
+  result.query = e.reshape(op.getQuery(), {q[0], heads, group, q[2], q[3]});
+  Value products = e.contract("bkgsd,bktd->bkgst", result.query, op.getKey());
+  result.scores = e.scale(products, op.getScale().convertToDouble());
+  if (!op.getCausal())
+    return result;
+  Value queries = e.broadcast(op.getQueryPositions(), {q[2], k[2]}, {0});
+  Value keys = e.broadcast(op.getKeyPositions(), {q[2], k[2]}, {1});
+  result.mask = e.broadcast(e.compare(Predicate::le, keys, queries),
+                            plainType(result.scores).getShape(), {3, 4});
+  return result;
+}
+
+SmallVector<Value> AttentionOp::decompose(OpBuilder &builder) {
+  Expressions e = partsOf(*this, builder);
+  AttentionScores parts = attentionScores(e, *this);
+  Value scores = parts.scores;
+  // Finite, so that a row without keys yields exp(low - low) * 0, not NaN.
+  const double low = -std::numeric_limits<float>::max();
+  if (parts.mask)
+    scores = e.select(parts.mask, scores, e.constant(scores, low));
+  Value maximum = shiftMaximum(e, scores);
+  Value weights = e.exp(e.sub(scores, e.broadcastOver(maximum, scores, 4)));
+  if (parts.mask)
+    weights = e.selectOrZero(parts.mask, weights);
+  Value sum = e.reduceSum(weights, 4);
+  Value divisor =
+      e.select(e.compare(Predicate::eq, sum, 0.0), e.constant(sum, 1), sum);
+  weights = e.div(weights, e.broadcastOver(divisor, weights, 4));
+  Value out = e.contract("bkgst,bktd->bkgsd", weights, getValue());
+  RankedTensorType lse = plainType(getLse());
+  return {e.reshape(out, plainType(getQuery()).getShape()),
+          e.cast(e.reshape(e.add(e.log(sum), maximum), lse.getShape()),
+                 lse.getElementType())};
+}
+
+//===----------------------------------------------------------------------===//
+// Cross-entropy
+//===----------------------------------------------------------------------===//
+
+/// With sharded classes the maximum, the sum and the label's logit are each
+/// combined over ranks, all of the labels' shape; nothing else is.
+SmallVector<Value> CrossEntropyOp::decompose(OpBuilder &builder) {
+  Expressions e = partsOf(*this, builder);
+  Value logits = getLogits(), labels = getLabels();
+  int64_t dim = lastDim(logits);
+  Value maximum = shiftMaximum(e, logits);
+  Value shifted = e.sub(logits, e.broadcastOver(maximum, logits, dim));
+  Value sum = e.reduceSum(e.exp(shifted), dim);
+  Value lse = e.add(e.log(sum), maximum);
+  Value picked = PickOp::create(builder, e.loc, plainType(lse), logits, labels,
+                                /*offset=*/Value());
+  Value counts = e.compare(Predicate::ne, labels, -100.0);
+  Value losses = e.selectOrZero(counts, e.sub(lse, picked));
+  RankedTensorType type = plainType(getLse());
+  return {e.reduceAll(ReduceOpKind::sum, losses),
+          e.cast(lse, type.getElementType())};
+}

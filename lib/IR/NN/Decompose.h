@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Parts of decompositions that adjoints use too. Shape letters as in
+// NNComposite.td; G = H / K query heads share one kv head.
+#ifndef WEFT_IR_NN_DECOMPOSE_H
+#define WEFT_IR_NN_DECOMPOSE_H
+
+#include "weft/IR/NN/Expressions.h"
+
+namespace weft::nn {
+
+/// The scaled scores of an attention, and where a key counts.
+struct AttentionScores {
+  mlir::Value query;  // [B, K, G, S, D]
+  mlir::Value scores; // [B, K, G, S, T]
+  mlir::Value mask;   // [B, K, G, S, T] of i1; null if every key counts
+};
+AttentionScores attentionScores(Expressions &e, AttentionOp op);
+
+/// concat(-x2, x1) of the halves x1, x2 of the last dim.
+mlir::Value rotateHalves(Expressions &e, mlir::Value x);
+
+} // namespace weft::nn
+
+#endif // WEFT_IR_NN_DECOMPOSE_H
