@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Errors a user can act on, each with the exit code of the command that meets it."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+USAGE, INPUT_FILE, COMPILE = 2, 3, 4
+
+
+class WeftError(ValueError):
+    """An error of the user's input: a message, and the exit code of the command."""
+
+    def __init__(self, message: str, *, exit_code: int = USAGE) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One operator the importer could not translate: its name, why, and where the model calls it."""
+
+    operator: str
+    reason: str
+    place: str
+
+
+class UnsupportedOperators(WeftError):
+    """Every operator of a graph that has no translation, reported at once."""
+
+    def __init__(self, refusals: list[Refusal]) -> None:
+        self.refusals = refusals
+        groups: dict[tuple[str, str], list[str]] = {}
+        for refusal in refusals:
+            groups.setdefault((refusal.operator, refusal.reason), []).append(refusal.place)
+        lines = [f"the graph has {len(groups)} unsupported operators in {len(refusals)} calls"]
+        for (operator, reason), places in sorted(groups.items()):
+            distinct = list(dict.fromkeys(places))
+            shown = ", ".join(distinct[:4]) + (f" and {len(distinct) - 4} more places" if len(distinct) > 4 else "")
+            lines.append(f"  {operator} x{len(places)}" + (f": {reason}" if reason else "") + f"\n    at {shown}")
+        super().__init__("\n".join(lines), exit_code=COMPILE)
+
+
+def run_command(command: Callable[[], None]) -> int:
+    """Runs a command line's body and turns a WeftError into its message and exit code."""
+    try:
+        command()
+    except WeftError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exports a model: torch.export, import to `nn`, and the files of a model folder.
+
+1. The wrapper `_Step` computes the scalar loss from the batch; hooks mark module boundaries while it is traced.
+2. Parameters (tied ones once), buffers and large constants become slots; the graph's placeholders become function arguments.
+3. The importer walks the graph; the loss comes apart into terms.
+4. `model.mlir`, `config.json` and `weights/model.safetensors` are written.
+"""
+
+import json
+import logging
+import shutil
+import warnings
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from weft.boundary import boundaries
+from weft.builder import Builder
+from weft.errors import COMPILE, UnsupportedOperators, WeftError
+from weft.importer.call import type_of
+from weft.importer.loss import loss_terms
+from weft.importer.walk import Walk
+from weft.ir import Value
+from weft.locations import Locations
+from weft.model import Model
+from weft.slots import Slot
+from weft.tensors import Tensors, collect_tensors
+from weft.text import print_module
+
+
+class _Step(torch.nn.Module):
+    """The scalar loss as a module: the user's module is its only child."""
+
+    def __init__(self, model: Model, calls: Counter[str]) -> None:
+        super().__init__()
+        self.module = model.module
+        self._names, self._loss, self._calls = list(model.batch), model.loss, calls
+
+    def forward(self, *values: torch.Tensor) -> torch.Tensor:
+        self._calls.clear()
+        return self._loss(self.module, dict(zip(self._names, values)))
+
+
+@dataclass(frozen=True)
+class _Import:
+    """What the importer makes of an exported program."""
+
+    slots: list[Slot]
+    arguments: list[Value]
+    walk: Walk
+    loss: Value
+
+
+def export_model(model: Model, directory: str | Path) -> None:
+    """Writes `model.mlir`, `config.json` and, where there are values to keep, `weights/model.safetensors`."""
+    directory = Path(directory)
+    program = _trace(model)
+    tensors = collect_tensors(model, program)
+    imported = _import(model, program, tensors)
+    text = _module_text(model, imported)
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "model.mlir").write_text(text)
+    (directory / "config.json").write_text(json.dumps(_config(model, tensors), indent=2) + "\n")
+    shutil.rmtree(directory / "weights", ignore_errors=True)
+    if tensors.stored:
+        (directory / "weights").mkdir()
+        save_file(tensors.stored, directory / "weights" / "model.safetensors")
+
+
+def _trace(model: Model) -> torch.export.ExportedProgram:
+    logging.getLogger("torch.export").setLevel(logging.ERROR)
+    with boundaries(model.module) as calls, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return torch.export.export(_Step(model, calls), tuple(model.batch.values()), strict=False)
+        except WeftError:
+            raise
+        except Exception as error:
+            raise WeftError(f"torch.export cannot trace the model: {error}", exit_code=COMPILE) from error
+
+
+def _import(model: Model, program: torch.export.ExportedProgram, tensors: Tensors) -> _Import:
+    build = Builder(tensors.place)
+    walk = Walk(build, Locations(root="module"))
+    slots = {slot.name: slot for slot in tensors.slots}
+    arguments: dict[str, Value] = {}
+    inputs: list[object] = []
+    batch = iter(model.batch)
+    for spec in program.graph_signature.input_specs:
+        name = next(batch) if spec.target is None else tensors.slot_of.get(spec.target)
+        constant = tensors.constants.get(spec.target or "")
+        if name is not None:
+            slot = slots[name]
+            inputs.append(arguments.setdefault(name, Value(slot.type, name=name, needs_grad=slot.trainable)))
+        elif constant is not None:
+            inputs.append(build.constant(type_of(constant), constant.flatten().tolist()))
+        else:
+            inputs.append(None)  # a buffer that nothing reads
+    loss = walk.run(program.graph_module, inputs)[0]
+    if walk.refusals:
+        raise UnsupportedOperators(walk.refusals)
+    if not isinstance(loss, Value) or loss.type.shape != () or not loss.type.is_float:
+        raise WeftError(f"the loss is not a scalar of a floating type: got {loss.type}", exit_code=COMPILE)
+    return _Import(tensors.slots, list(arguments.values()), walk, loss)
+
+
+def _module_text(model: Model, imported: _Import) -> str:
+    build, place = imported.walk.build, imported.walk.build.location
+    terms = loss_terms(build, imported.loss)
+    slots, results = list(imported.slots), []
+    for i, (total, weight, coefficient) in enumerate(terms):
+        for name, value, factor in ((f"term{i}.sum", total, coefficient), (f"term{i}.weight", weight, None)):
+            slots.append(Slot(name, value.type, "scalar", "microbatch", place, coefficient=factor))
+            results.append((name, value))
+    ops = build.graph.live([value for _, value in results])
+    used = {operand for op in ops for operand in op.operands} | {value for _, value in results}
+    inputs = [Value(slot.type, name=slot.name) for slot in slots if slot.kind == "input"]
+    arguments = [value for value in imported.arguments if value in used or value.name in model.batch]
+    assert [v.name for v in arguments if v.name in model.batch] == [v.name for v in inputs]
+    return print_module(
+        header=_header(model), slots=slots, arguments=arguments, results=results, ops=ops, place=place
+    )  # fmt: skip
+
+
+def _header(model: Model) -> dict[str, object]:
+    header: dict[str, object] = {}
+    if model.tp_plan:
+        header["weft.tp_plan"] = model.tp_plan
+    heads = {k: v for k, v in model.config.items() if k in ("num_attention_heads", "num_key_value_heads")}
+    if heads:
+        header["weft.config"] = heads
+    if units := block_pattern(model.module):
+        header["weft.units"] = [units]
+    return header
+
+
+def block_pattern(module: torch.nn.Module) -> str | None:
+    """The pattern of the longest list of modules of one class, such as `model.layers.*`."""
+    lists: Counter[str] = Counter()
+    for path, child in module.named_modules():
+        if isinstance(child, torch.nn.ModuleList) and len({type(block) for block in child}) == 1:
+            lists[path] = len(child)
+    return f"{max(lists, key=lists.__getitem__)}.*" if lists else None
+
+
+def _config(model: Model, tensors: Tensors) -> dict[str, object]:
+    modules = {path: type(child).__name__ for path, child in model.module.named_modules() if path}
+    tied = [list(slot.names) for slot in tensors.slots if len(slot.names) > 1]
+    inputs = {name: list(tensor.shape) for name, tensor in model.batch.items()}
+    return {**model.config, "tp_plan": model.tp_plan, "tied": tied, "inputs": inputs, "modules": modules}

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hugging Face causal language models: configuration, module, weights, published plan.
+
+Everything here goes through transformers' Auto classes and its interfaces for attention and masks; no architecture is named.
+"""
+
+import inspect
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from weft.errors import COMPILE, INPUT_FILE, WeftError
+from weft.initialization import buffer_values, parameter_inits
+from weft.model import Batch, Model
+
+ATTENTION = "weft"  # the name our attention is registered under
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where parameters come from: a checkpoint's folder, a seed for the model's own initialisation, or nowhere (shapes only)."""
+
+    directory: Path | None = None
+    seed: int | None = 0
+
+    def __post_init__(self) -> None:
+        if self.directory is not None and not list(self.directory.glob("*.safetensors")):
+            raise WeftError(f'no weights: "{self.directory}" holds no *.safetensors file', exit_code=INPUT_FILE)
+
+
+def load_config(path: str | Path) -> object:
+    """The configuration in a JSON file, or in a folder's config.json."""
+    from transformers import AutoConfig
+
+    path = Path(path)
+    file = path / "config.json" if path.is_dir() else path
+    try:
+        found = json.loads(file.read_text())
+    except OSError as error:
+        raise WeftError(f'cannot read the configuration "{file}": {error.strerror}', exit_code=INPUT_FILE) from error
+    except json.JSONDecodeError as error:
+        raise WeftError(f'"{file}" is not JSON: {error}', exit_code=INPUT_FILE) from error
+    if not isinstance(found, dict) or "model_type" not in found:
+        raise WeftError(f'"{file}" has no "model_type"', exit_code=INPUT_FILE)
+    try:
+        return AutoConfig.for_model(**found)
+    except Exception as error:
+        raise WeftError(f'"{file}" is not a configuration transformers accepts: {error}', exit_code=INPUT_FILE) from error
+
+
+def build_module(config: object, weights: Weights, *, attention: str = "sdpa") -> torch.nn.Module:
+    """The causal language model of a configuration in fp32, in training mode."""
+    from transformers import AutoModelForCausalLM
+
+    options = {"attn_implementation": attention, "dtype": torch.float32}
+    if weights.directory is not None:
+        module, report = AutoModelForCausalLM.from_pretrained(
+            weights.directory, config=config, output_loading_info=True, local_files_only=True, **options
+        )
+        if missing := sorted(report["missing_keys"]):
+            raise WeftError(f'"{weights.directory}" lacks {len(missing)} weights: {", ".join(missing[:5])}', exit_code=INPUT_FILE)
+        return module.train()
+    if weights.seed is None:
+        with torch.device("meta"):
+            return AutoModelForCausalLM.from_config(config, **options).train()
+    torch.manual_seed(weights.seed)
+    return AutoModelForCausalLM.from_config(config, **options).train()
+
+
+def make_model(config: object, weights: Weights, *, batch: int, seq: int) -> Model:
+    """The exportable model: tokens and labels i64 [batch, seq], mean cross-entropy of the logits in fp32."""
+    _register_attention()
+    module = build_module(config, weights, attention=ATTENTION)
+    meta = weights.directory is None and weights.seed is None
+    shape, device = (batch, seq), "meta" if meta else "cpu"
+    example = {name: torch.zeros(shape, dtype=torch.int64, device=device) for name in ("tokens", "labels")}
+    return Model(
+        module=module, batch=example, loss=_loss, config=_description(config, module, batch, seq), tp_plan=tp_plan(config, module),
+        inits=parameter_inits(module) if meta else {}, buffers=buffer_values(module) if meta else {},
+    )  # fmt: skip
+
+
+def _loss(module: torch.nn.Module, batch: Batch) -> torch.Tensor:
+    extra: dict[str, object] = {}
+    if "attention_mask" in inspect.signature(module.forward).parameters:
+        # All positions count, said explicitly: a model given no mask looks for packed sequences in its position ids.
+        extra["attention_mask"] = torch.ones_like(batch["tokens"], dtype=torch.bool)
+    logits = module(input_ids=batch["tokens"], use_cache=False, **extra).logits
+    return torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), batch["labels"].flatten())
+
+
+def tp_plan(config: object, module: torch.nn.Module) -> dict[str, str]:
+    """The published styles: the base model's under its prefix, and the class's own."""
+    prefix = module.base_model_prefix
+    base = {f"{prefix}.{pattern}": style for pattern, style in (config.base_model_tp_plan or {}).items()}
+    return base | dict(type(module)._tp_plan or {})
+
+
+def _description(config: object, module: torch.nn.Module, batch: int, seq: int) -> dict[str, object]:
+    heads = config.num_attention_heads
+    return {
+        "batch": batch,
+        "seq": seq,
+        "vocab": config.vocab_size,
+        "num_attention_heads": heads,
+        "num_key_value_heads": getattr(config, "num_key_value_heads", None) or heads,
+        "base_model_prefix": module.base_model_prefix,
+        "base_model_tp_plan": config.base_model_tp_plan or {},
+        "class_tp_plan": dict(type(module)._tp_plan or {}),
+        "hf": json.loads(config.to_json_string(use_diff=False)),
+    }
+
+
+@cache
+def _register_attention() -> None:
+    """Registers an attention that keeps kv heads unrepeated and never builds a causal mask tensor."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+
+    AttentionInterface.register(ATTENTION, _attention)
+    AttentionMaskInterface.register(ATTENTION, _mask)
+
+
+def _mask(*, kv_length: int, mask_function: object, local_size: int | None = None, **_: object) -> None:
+    """No mask tensor: only plain causal masks, and windows at least as long as the sequence, are accepted."""
+    from transformers.masking_utils import causal_mask_function
+
+    if mask_function is not causal_mask_function and (local_size is None or local_size < kv_length):
+        name = getattr(mask_function, "__qualname__", str(mask_function))
+        raise WeftError(f'only causal attention masks are supported: got "{name}"', exit_code=COMPILE)
+
+
+def _attention(
+    module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attention_mask: torch.Tensor | None,
+    dropout: float = 0.0, scaling: float | None = None, is_causal: bool | None = None, **extra: object,
+) -> tuple[torch.Tensor, None]:  # fmt: skip
+    for name in ("softcap", "position_bias", "s_aux"):
+        if extra.get(name) is not None:
+            raise WeftError(f'attention with "{name}" is not supported', exit_code=COMPILE)
+    causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
+    out = torch.nn.functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=attention_mask, dropout_p=dropout, scale=scaling,
+        is_causal=causal and attention_mask is None, enable_gqa=query.shape[1] != key.shape[1],
+    )  # fmt: skip
+    return out.transpose(1, 2).contiguous(), None
