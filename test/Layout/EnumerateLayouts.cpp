@@ -5,9 +5,7 @@
 #include "EnumerateLayouts.h"
 #include "VirtualRanks.h"
 
-#include "llvm/ADT/SmallString.h"
 #include "gtest/gtest.h"
-#include <set>
 
 namespace weft::test {
 
@@ -79,7 +77,8 @@ std::vector<Layout> allLayouts(const Mesh &mesh, int numDims,
 }
 
 PairCount checkAllPairs(const Mesh &mesh, llvm::ArrayRef<int64_t> shape,
-                        llvm::ArrayRef<ReduceKind> kinds) {
+                        llvm::ArrayRef<ReduceKind> kinds,
+                        const AxisCost &cost) {
   constexpr int64_t maxReported = 5;
   PairCount count;
   Tensor tensor = countingTensor(shape);
@@ -88,7 +87,7 @@ PairCount checkAllPairs(const Mesh &mesh, llvm::ArrayRef<int64_t> shape,
   for (const Layout &from : layouts)
     for (const Layout &to : layouts) {
       auto moves =
-          planRedistribution(mesh, shape, /*elementBytes=*/4, from, to);
+          planRedistribution(mesh, shape, /*elementBytes=*/4, from, to, cost);
       auto message = checkMoves(mesh, tensor, from, to, moves);
       ++count.pairs;
       count.moves += static_cast<int64_t>(moves.size());

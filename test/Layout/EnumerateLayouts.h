@@ -4,7 +4,7 @@
 #ifndef WEFT_TEST_LAYOUT_ENUMERATELAYOUTS_H
 #define WEFT_TEST_LAYOUT_ENUMERATELAYOUTS_H
 
-#include "weft/Layout/Layout.h"
+#include "weft/Layout/Redistribution.h"
 #include <vector>
 
 namespace weft::test {
@@ -30,7 +30,8 @@ struct PairCount {
 /// Plans, executes and compares every pair of layouts; reports failures to
 /// GoogleTest (the first few in words).
 PairCount checkAllPairs(const Mesh &mesh, llvm::ArrayRef<int64_t> shape,
-                        llvm::ArrayRef<ReduceKind> kinds);
+                        llvm::ArrayRef<ReduceKind> kinds,
+                        const AxisCost &cost = {});
 
 } // namespace weft::test
 

@@ -298,15 +298,37 @@ Distributed execute(const Mesh &mesh, const Tensor &tensor, const Move &move,
   return result;
 }
 
+/// Returns true if ranks holding tensors of shape `before` can do `move` and
+/// then hold tensors of shape `after`; false for a list with a move missing.
+static bool fitsShapes(const Mesh &mesh, const Move &move, const Shape &before,
+                       const Shape &after) {
+  int64_t size = groupSize(mesh, move.axes);
+  MoveKind kind = move.kind;
+  bool isExchange = kind == MoveKind::AllToAll;
+  bool cuts = kind == MoveKind::Slice || kind == MoveKind::ReduceScatter;
+  bool joins = kind == MoveKind::AllGather || kind == MoveKind::Place;
+  for (int dim = 0; dim < static_cast<int>(before.size()); ++dim) {
+    int64_t cutBefore = before[dim], cutAfter = after[dim];
+    if (dim == (isExchange ? move.toDim : move.dim) && (cuts || isExchange))
+      cutBefore = llvm::divideCeil(before[dim], size);
+    else if (dim == move.dim && (joins || isExchange))
+      cutAfter = llvm::divideCeil(after[dim], size);
+    if (cutBefore != cutAfter)
+      return false;
+  }
+  return true;
+}
+
 std::optional<std::string> checkMoves(const Mesh &mesh, const Tensor &tensor,
                                       const Layout &from, const Layout &to,
                                       llvm::ArrayRef<Move> moves) {
   Distributed state = shard(mesh, tensor, from);
-  Layout layout = from;
   for (const Move &move : moves) {
+    Shape after = move.after.localShape(mesh, tensor.shape);
+    if (!fitsShapes(mesh, move, state.localShape, after))
+      return toString(mesh, move) + " does not fit the local shape";
     state = execute(mesh, tensor, move, state);
-    layout = move.after;
-    if (auto message = compare(mesh, tensor, layout, state))
+    if (auto message = compare(mesh, tensor, move.after, state))
       return "after " + toString(mesh, move) + ": " + *message;
   }
   return compare(mesh, tensor, to, state);
