@@ -85,7 +85,7 @@ def _trace(model: Model) -> torch.export.ExportedProgram:
 
 def _import(model: Model, program: torch.export.ExportedProgram, tensors: Tensors) -> _Import:
     build = Builder(tensors.place)
-    walk = Walk(build, Locations(root="module"))
+    walk = Walk(build, Locations(root="module", loss=model.criterion or model.loss))
     slots = {slot.name: slot for slot in tensors.slots}
     arguments: dict[str, Value] = {}
     inputs: list[object] = []

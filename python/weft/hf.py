@@ -57,17 +57,26 @@ def build_module(config: object, weights: Weights, *, attention: str = "sdpa") -
 
     options = {"attn_implementation": attention, "dtype": torch.float32}
     if weights.directory is not None:
-        module, report = AutoModelForCausalLM.from_pretrained(
-            weights.directory, config=config, output_loading_info=True, local_files_only=True, **options
-        )
-        if missing := sorted(report["missing_keys"]):
-            raise WeftError(f'"{weights.directory}" lacks {len(missing)} weights: {", ".join(missing[:5])}', exit_code=INPUT_FILE)
-        return module.train()
+        return _load_module(config, weights.directory, options).train()
     if weights.seed is None:
         with torch.device("meta"):
             return AutoModelForCausalLM.from_config(config, **options).train()
     torch.manual_seed(weights.seed)
     return AutoModelForCausalLM.from_config(config, **options).train()
+
+
+def _load_module(config: object, directory: Path, options: dict[str, object]) -> torch.nn.Module:
+    from transformers import AutoModelForCausalLM, GenerationConfig
+
+    try:
+        module, report = AutoModelForCausalLM.from_pretrained(
+            directory, config=config, generation_config=GenerationConfig(), output_loading_info=True, local_files_only=True, **options
+        )
+    except Exception as error:
+        raise WeftError(f'the weights in "{directory}" cannot be loaded: {error}', exit_code=INPUT_FILE) from error
+    if missing := sorted(report["missing_keys"]):
+        raise WeftError(f'"{directory}" lacks {len(missing)} weights: {", ".join(missing[:5])}', exit_code=INPUT_FILE)
+    return module
 
 
 def make_model(config: object, weights: Weights, *, batch: int, seq: int) -> Model:

@@ -4,8 +4,10 @@
 torch.export records a stack of modules and of source lines per node. Lines of this package and of PyTorch are passed over; are made relative to the folder Python imported them from, so that the text does not depend on the machine.
 """
 
+import inspect
 import re
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -21,8 +23,9 @@ _HERE, _TORCH = (str(Path(file).parent) + "/" for file in (__file__, torch.__fil
 class Locations:
     """Locations of the nodes of one graph; `root` is the attribute that holds the user's module in the exported wrapper."""
 
-    def __init__(self, *, root: str) -> None:
+    def __init__(self, *, root: str, loss: Callable[..., object]) -> None:
         self._root = root
+        self._loss = source(loss)
 
     def of(self, node: Node) -> Location:
         """The location of a node: the innermost module it runs in."""
@@ -33,16 +36,23 @@ class Locations:
     def at(self, path: str, node: Node) -> Location:
         """A location in the module of this path, at the node's source line."""
         frames = _FRAME.findall(node.meta.get("stack_trace") or "")
-        outside = [frame for frame in frames if not frame[0].startswith(_TORCH)]
-        own = [frame for frame in outside if not frame[0].startswith(_HERE)]
-        file, line = (own or outside or frames or [("unknown", 1)])[-1]
-        return Location(path, relative(file), int(line))
+        own = [(file, int(line)) for file, line in frames if not file.startswith((_HERE, _TORCH))]
+        file, line = own[-1] if own else self._loss
+        return Location(path, relative(file), line)
 
     def _model_path(self, path: str) -> str:
         path = re.sub(r"@\d+", "", path)
         if path == self._root:
             return "root"
         return path.removeprefix(self._root + ".") if path.startswith(self._root + ".") else "loss"
+
+
+def source(item: object) -> tuple[str, int]:
+    """The file and first line of a class or function."""
+    try:
+        return inspect.getsourcefile(item) or "unknown", inspect.getsourcelines(item)[1]
+    except (OSError, TypeError):
+        return "unknown", 1
 
 
 @cache

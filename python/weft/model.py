@@ -20,7 +20,8 @@ class Model:
     """A module with its loss.
 
     `loss(module, batch)` calls the module. `inits` describes parameters that no file holds (their tensors are on the meta device);
-    `buffers` holds the values of buffers whose tensors are; `config` and `tp_plan` travel to the compiler as they are.
+    `buffers` holds the values of buffers whose tensors are; `config` and `tp_plan` travel to the compiler as they are; `criterion` is
+    the function that locations of the loss name (`loss` itself where it is None).
     """
 
     module: torch.nn.Module
@@ -30,6 +31,7 @@ class Model:
     buffers: Batch = field(default_factory=dict)
     config: dict[str, object] = field(default_factory=dict)
     tp_plan: dict[str, str] = field(default_factory=dict)
+    criterion: Callable[..., object] | None = None
 
     def __post_init__(self) -> None:
         for name, tensor in self.batch.items():
@@ -62,4 +64,4 @@ def from_function(path: str) -> Model:
         output = module(**{key: value for key, value in batch.items() if key in accepted})
         return criterion(output, batch)
 
-    return Model(module=module, batch=dict(batch), loss=loss)
+    return Model(module=module, batch=dict(batch), loss=loss, criterion=criterion)

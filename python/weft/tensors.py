@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Collects the tensors of a model into slots: parameters, buffers, large constants, batch inputs."""
 
-import inspect
 from dataclasses import dataclass, field
 
 import torch
 
 from weft.importer.call import type_of
 from weft.ir import Location
-from weft.locations import relative
+from weft.locations import relative, source
 from weft.model import Model
 from weft.slots import Slot
 
@@ -88,9 +87,5 @@ def _constant(name: str, constant: torch.Tensor, tensors: Tensors) -> None:
 
 def _place(module: torch.nn.Module, name: str) -> Location:
     """The class that owns a tensor, by its source."""
-    owner = module.get_submodule(name.rpartition(".")[0])
-    try:
-        file, line = inspect.getsourcefile(type(owner)), inspect.getsourcelines(type(owner))[1]
-    except (OSError, TypeError):
-        file, line = None, 1
-    return Location(name or "root", relative(file) if file else "unknown", line)
+    file, line = source(type(module.get_submodule(name.rpartition(".")[0])))
+    return Location(name or "root", relative(file), line)

@@ -32,6 +32,10 @@ def _expand(call: Call) -> Value:
     return call.build.stretch(call.tensor("self"), call.type.shape)
 
 
+def _broadcast_tensors(call: Call) -> list[Value]:
+    return [call.build.stretch(x, type.shape) for x, type in zip(call.tensors("tensors"), call.results)]
+
+
 def _slice(call: Call) -> Value:
     x = call.tensor("self")
     dim = call.dim("dim", x.type.rank)
@@ -138,6 +142,8 @@ TABLE |= {
     "aten.numpy_T.default": _transpose_matrix,
     "aten.expand.default": _expand,
     "aten.expand_as.default": _expand,
+    "aten.broadcast_to.default": _expand,
+    "aten.broadcast_tensors.default": _broadcast_tensors,
     "aten.slice.Tensor": _slice,
     "aten.select.int": _select,
     "aten.narrow.default": _narrow,
