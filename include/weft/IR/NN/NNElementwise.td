@@ -107,7 +107,7 @@ def NN_CompareOp : NN_Elementwise<"compare"> {
                        NN_Tensor:$rhs);
   let results = (outs NN_Bool:$result);
   let assemblyFormat = [{
-    $predicate $lhs `,` $rhs attr-dict `:` functional-type(operands, results)
+    `` $predicate $lhs `,` $rhs attr-dict `:` functional-type(operands, results)
   }];
 }
 

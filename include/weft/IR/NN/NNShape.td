@@ -61,7 +61,7 @@ def NN_ReduceOp : NN_Op<"reduce"> {
                        DenseI64ArrayAttr:$dims);
   let results = (outs NN_Tensor:$result);
   let assemblyFormat = [{
-    $kind $input `dims` $dims attr-dict `:` functional-type(operands, results)
+    `` $kind $input `dims` $dims attr-dict `:` functional-type(operands, results)
   }];
 }
 
