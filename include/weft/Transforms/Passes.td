@@ -17,9 +17,102 @@ class Weft_Pass<string flag> : Pass<flag, "::mlir::ModuleOp"> {
 // global -> annotated
 //===----------------------------------------------------------------------===//
 
+def ApplyPlanPass : Weft_Pass<"dist-apply-plan"> {
+  let summary = "turn the plan into a mesh, units and constraints";
+  let description = [{
+    Reads the plan file and the styles the model publishes (`weft.tp_plan`),
+    and writes: the mesh, with tp split into sub-axes where key-value heads
+    need it; constraints and units on slots; `dist.constrain` where a parameter
+    in shards is used and at the boundaries of modules. Erases `nn.boundary`
+    and leaves a record in `weft.applied`. A module that has a mesh is left
+    alone, and so is what a slot says already.
+  }];
+  let options = [
+    Option<"configFile", "config", "std::string", /*default=*/"",
+           "the plan file; defaults without it">,
+    ListOption<"overrides", "set", "std::string",
+               "values over the plan file's: mesh.tp=2">,
+  ];
+}
+
 //===----------------------------------------------------------------------===//
 // annotated -> staged
 //===----------------------------------------------------------------------===//
+
+def OutlineWeightsPass : Weft_Pass<"nn-outline-weights"> {
+  let summary = "compute the weights of loss terms ahead of the model";
+  let description = [{
+    A loss is the sum of coefficient_i * sum_i / W_i, where W_i adds up the
+    weights of all microbatches. The weights of @model depend on batch inputs
+    only (else an error that names the op); what computes them moves to @weigh,
+    which adds them to the slots `term<i>.weight`, partial(sum) over the data
+    axes. @seed combines these once a step and writes the seeds of backward,
+    `term<i>.seed` = coefficient_i / W_i, 0 where W_i is 0. @model keeps the
+    sums. The update zeroes the weights.
+
+    ```mlir
+    func.func @seed(%w: tensor<f32> {pipe.slot = @term0.weight})
+        -> (tensor<f32> {pipe.slot = @term0.seed})
+    ```
+  }];
+}
+
+def DifferentiatePass : Weft_Pass<"nn-differentiate"> {
+  let summary = "make the joint function of forward and backward";
+  let description = [{
+    @model becomes @stage0, which also takes the seeds, the accumulators of
+    the loss sums and the gradient slots, and yields the last two with this
+    microbatch added. Cotangents are built in reverse program order by the
+    ops' adjoints and lie behind the forward ops; their locations are those of
+    the primal with "/grad" behind the name.
+
+    The cotangent of a `dist.constrain` wishes its shard entries and leaves the
+    replicate entries open, so that it may be partial. A parameter's gradient
+    takes its slot's constraint when it is added to the slot `g.<parameter>`
+    (f32, lifetime run); with `reduce = "last"` it is added unreduced to
+    `g.<parameter>.open`, and @stage0_reduce moves the open slots to the
+    gradient slots once a step. A trainable parameter that no loss term depends
+    on gets no gradient slot, and a remark.
+
+    ```mlir
+    %new = nn.sum_of %old, %gradient : tensor<64x64xf32>
+    ```
+  }];
+}
+
+def BuildUpdatePass : Weft_Pass<"nn-build-update"> {
+  let summary = "build clipping, optimizer and metrics of a step";
+  let description = [{
+    Makes @stage0_update from the gradient slots: the finite check, the clip
+    factor min(1, clip / (norm + 1e-6)) and the optimizer as ordinary ops on
+    slots, with PyTorch's arithmetic. Writes parameters, optimizer state (slots
+    `m.<parameter>`, `v.<parameter>`), zeroed gradients, sums and weights, and
+    the scalars `loss`, `grad_norm`, `skipped`, `tokens` and
+    `fingerprint.sum`. Reads the scalars `step` (from 1), `lr` and
+    `fingerprint`, which the runtime writes.
+
+    Loss sums, weights, the norm and the fingerprint travel as one f64 vector:
+    each part is made partial over all axes, so that a value held by many ranks
+    counts once, then the vector is reduced once. With `clip-norm=inf` the
+    maximum takes a reduction of its own. A step with a gradient that is not
+    finite is reported as skipped; with `skip-nonfinite` it also changes no
+    parameter and no state.
+  }];
+  let options = [
+    Option<"name", "name", "std::string", "\"adamw\"", "adamw or sgd">,
+    Option<"beta1", "beta1", "double", "0.9", "decay of the mean (adamw)">,
+    Option<"beta2", "beta2", "double", "0.95",
+           "decay of the mean square (adamw)">,
+    Option<"eps", "eps", "double", "1e-8", "added to the root (adamw)">,
+    Option<"weightDecay", "weight-decay", "double", "0.1",
+           "decoupled for adamw, added to the gradient for sgd">,
+    Option<"momentum", "momentum", "double", "0.0", "of sgd; 0: no state">,
+    Option<"clip", "clip", "double", "1.0", "largest norm; 0: no clipping">,
+    Option<"clipNorm", "clip-norm", "std::string", "\"2\"", "1, 2 or inf">,
+    Option<"skipNonfinite", "skip-nonfinite", "bool", "false",
+           "keep parameters and state where a gradient is not finite">,
+  ];
+}
 
 //===----------------------------------------------------------------------===//
 // staged -> typed
@@ -37,8 +130,53 @@ def PropagateLayoutsPass : Weft_Pass<"dist-propagate-layouts"> {
   }];
 }
 
+def MaterializeLayoutsPass : Weft_Pass<"dist-materialize-layouts"> {
+  let summary = "turn decided layouts into types";
+  let description = [{
+    Precondition: every op carries `dist.layouts` and `dist.assignment`.
+    Effect: every tensor type carries its layout, every disagreement between
+    producer and consumer is a `dist.redistribute`, constrain ops are gone. A
+    partial value is resolved at the point of fewest bytes on its linear
+    chain, the earliest on ties.
+  }];
+}
+
+def OptimizeRedistributesPass : Weft_Pass<"dist-optimize-redistributes"> {
+  let summary = "merge and drop layout changes";
+  let description = [{
+    A redistribute of a redistribute with no other use becomes one; one that
+    changes nothing is dropped; equal ones are shared.
+  }];
+}
+
+def VerifyTypedPass : Weft_Pass<"dist-verify-typed"> {
+  let summary = "check that every tensor type carries its layout";
+  let description = [{
+    Closes the typed phase: no `dist.constrain`, no tensor without a layout,
+    all layouts on the module's mesh, slots and arguments agree.
+  }];
+}
+
 //===----------------------------------------------------------------------===//
 // typed -> local
 //===----------------------------------------------------------------------===//
+def PartitionPass : Weft_Pass<"dist-partition"> {
+  let summary = "give every rank its part of the program";
+  let description = [{
+    Typed tensors become local ones, redistributes the collectives of the
+    planned moves. Positional and indexed factors that are sharded give the op
+    its offset; an uneven reduced factor masks the padding of every operand
+    that has it. One program for all ranks: nothing names a rank.
+  }];
+}
+
+def VerifyLocalPass : Weft_Pass<"dist-verify-local"> {
+  let summary = "check that the program is one rank's view";
+  let description = [{
+    Closes the local phase: no type in a function carries a layout, no
+    `dist.redistribute`, every collective names axes of the mesh and a group
+    of more than one rank.
+  }];
+}
 
 #endif // WEFT_TRANSFORMS_PASSES

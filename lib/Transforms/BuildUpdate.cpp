@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// nn-build-update: makes @stage0_update, what a step does after backward.
+//
+//   1. Parts of what all ranks must agree on: loss sums, weights, the
+//      gradients' norm, a finite flag, the fingerprint. Each part is made
+//      partial over all axes: a value that many ranks hold counts once.
+//   2. One vector of the parts is reduced over all axes.
+//   3. From the totals: loss, norm, clip factor, finite or not.
+//   4. The optimizer on each parameter; gradients, sums and weights to zero.
+//
+// Nothing here decides on the host: a skipped step is a select. Where state
+// lies (ZeRO) is the layout of the slots.
+#include "OptimizerRule.h"
+#include "SlotFunction.h"
+#include "weft/Transforms/Passes.h"
+#include <limits>
+
+namespace weft {
+#define GEN_PASS_DEF_BUILDUPDATEPASS
+#include "weft/Transforms/Passes.h.inc"
+} // namespace weft
+
+using namespace mlir;
+using namespace weft;
+
+namespace {
+
+/// A gradient slot and its parameter.
+struct Trained {
+  pipe::SlotOp gradient, parameter;
+};
+
+enum class Norm { One, Two, Inf };
+
+/// What the ranks agree on, as f64 scalars.
+struct Totals {
+  SmallVector<Value> sums, weights;
+  Value norm;        // of all gradients
+  Value isFinite;    // i1
+  Value fingerprint; // [4]
+};
+
+struct BuildUpdatePass : weft::impl::BuildUpdatePassBase<BuildUpdatePass> {
+  using BuildUpdatePassBase::BuildUpdatePassBase;
+  void runOnOperation() override;
+
+private:
+  /// Checks the options and reads the slots.
+  LogicalResult read();
+  /// A scalar slot that the runtime reads or writes.
+  StringRef scalarSlot(StringRef name, Type elementType, int64_t size = 0);
+  void updateParameters(SlotFunction &update, const Totals &totals);
+  void updateParameter(SlotFunction &update, const Trained &trained,
+                       const StepScalars &scalars, const Totals &totals,
+                       Value clipFactor);
+  void writeMetrics(SlotFunction &update, const Totals &totals);
+
+  OptimizerRule rule;
+  Norm norm;
+  SmallVector<LossTerm> terms;
+  SmallVector<Trained> gradients;
+};
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// What the ranks agree on
+//===----------------------------------------------------------------------===//
+
+/// `part` in f64, as a sum over all ranks.
+static Value partialPart(nn::Expressions &e, Value part) {
+  return constrain(
+      e, e.cast(part, e.builder.getF64Type()),
+      wishForAxes(e.builder.getContext(), kStageAxes, Placement::partial(0)));
+}
+
+/// The sum over all gradients of the sum over `map` of their elements.
+template <typename MapT>
+static Value sumOverGradients(SlotFunction &update, ArrayRef<Trained> gradients,
+                              MapT map) {
+  nn::Expressions e = update.at(update.function.getLoc());
+  SmallVector<Value> parts;
+  for (Trained trained : gradients) {
+    e.loc = nn::derivedLoc(trained.parameter.getLoc(), "norm");
+    Value g = update.read(trained.gradient.getSymName());
+    parts.push_back(
+        partialPart(e, e.reduceAll(nn::ReduceOpKind::sum, map(e, g))));
+  }
+  if (!parts.empty())
+    return e.sumOf(parts);
+  return nn::splat(e.builder, e.loc,
+                   RankedTensorType::get({}, e.builder.getF64Type()), 0);
+}
+
+/// The largest magnitude: a maximum is not a part of a sum, so each gradient's
+/// is reduced by itself (bucketing makes that one collective).
+static Value maxOverGradients(SlotFunction &update,
+                              ArrayRef<Trained> gradients) {
+  nn::Expressions e = update.at(update.function.getLoc());
+  dist::ConstraintAttr everywhere =
+      wishForAxes(e.builder.getContext(), kStageAxes, Placement::replicate(0));
+  auto f64 = e.builder.getF64Type();
+  Value largest =
+      nn::splat(e.builder, e.loc, RankedTensorType::get({}, f64), 0);
+  for (Trained trained : gradients) {
+    e.loc = nn::derivedLoc(trained.parameter.getLoc(), "norm");
+    Value g = update.read(trained.gradient.getSymName());
+    Value own = e.reduceAll(nn::ReduceOpKind::max, e.unary<nn::AbsOp>(g));
+    own = e.cast(constrain(e, own, everywhere), f64);
+    largest = e.binary<nn::MaximumOp>(largest, own);
+  }
+  return largest;
+}
+
+/// A sum that is finite exactly if it, or with the maximum norm every
+/// gradient, is.
+static Value normPart(SlotFunction &update, ArrayRef<Trained> gradients,
+                      Norm norm) {
+  return sumOverGradients(update, gradients,
+                          [norm](nn::Expressions &e, Value g) -> Value {
+                            switch (norm) {
+                            case Norm::One:
+                              return e.unary<nn::AbsOp>(g);
+                            case Norm::Two:
+                              return e.mul(g, g);
+                            case Norm::Inf:
+                              return e.scale(g, 0); // NaN where g is not finite
+                            }
+                            llvm_unreachable("covered switch");
+                          });
+}
+
+static Totals buildTotals(SlotFunction &update, ArrayRef<LossTerm> terms,
+                          ArrayRef<Trained> gradients, Norm norm) {
+  nn::Expressions e = update.at(update.function.getLoc());
+  SmallVector<Value> parts;
+  for (const LossTerm &term : terms)
+    parts.push_back(partialPart(e, update.read(term.sum)));
+  for (const LossTerm &term : terms)
+    parts.push_back(partialPart(e, update.read(term.weight)));
+  parts.push_back(normPart(update, gradients, norm));
+  parts.push_back(partialPart(e, update.read("fingerprint")));
+  SmallVector<Value> all = constrainTogether(
+      e, parts,
+      wishForAxes(e.builder.getContext(), kStageAxes, Placement::replicate(0)));
+
+  Totals totals;
+  ArrayRef<Value> rest = all;
+  totals.sums = SmallVector<Value>(rest.take_front(terms.size()));
+  totals.weights = SmallVector<Value>(
+      rest.drop_front(terms.size()).take_front(terms.size()));
+  Value sum = rest.drop_back().back();
+  totals.fingerprint = rest.back();
+  totals.isFinite = e.compare(nn::Predicate::lt, e.unary<nn::AbsOp>(sum),
+                              std::numeric_limits<double>::infinity());
+  if (norm == Norm::Inf)
+    totals.norm = maxOverGradients(update, gradients);
+  else
+    totals.norm = norm == Norm::Two ? e.unary<nn::SqrtOp>(sum) : sum;
+  return totals;
+}
+
+//===----------------------------------------------------------------------===//
+// The pass
+//===----------------------------------------------------------------------===//
+
+LogicalResult BuildUpdatePass::read() {
+  if (name != "adamw" && name != "sgd")
+    return getOperation().emitError("optimizer is unknown: got \"")
+           << name << "\", expected \"adamw\" or \"sgd\"";
+  rule = {name == "sgd" ? OptimizerKind::Sgd : OptimizerKind::AdamW,
+          beta1,
+          beta2,
+          eps,
+          weightDecay,
+          momentum};
+  auto found = llvm::StringSwitch<std::optional<Norm>>(clipNorm)
+                   .Case("1", Norm::One)
+                   .Case("2", Norm::Two)
+                   .Case("inf", Norm::Inf)
+                   .Default(std::nullopt);
+  if (!found)
+    return getOperation().emitError("norm is unknown: got \"")
+           << clipNorm << "\", expected \"1\", \"2\" or \"inf\"";
+  norm = *found;
+  terms = lossTerms(getOperation());
+  if (terms.empty())
+    return getOperation().emitError(
+        "module has no loss term: got no slot with a coefficient");
+  gradients.clear();
+  llvm::StringMap<pipe::SlotOp> slots;
+  for (auto slot : getOperation().getOps<pipe::SlotOp>())
+    slots[slot.getSymName()] = slot;
+  for (auto slot : getOperation().getOps<pipe::SlotOp>())
+    if (slot.getKind() == "gradient" && slot.getLifetime() == "run")
+      gradients.push_back({slot, slots.lookup(*slot.getOf())});
+  return success();
+}
+
+StringRef BuildUpdatePass::scalarSlot(StringRef name, Type elementType,
+                                      int64_t size) {
+  SmallVector<int64_t, 1> shape;
+  if (size)
+    shape.push_back(size);
+  Location loc = NameLoc::get(StringAttr::get(&getContext(), name));
+  getOrCreateSlot(getOperation(), loc, name,
+                  RankedTensorType::get(shape, elementType), "scalar", "run");
+  return name;
+}
+
+void BuildUpdatePass::updateParameters(SlotFunction &update,
+                                       const Totals &totals) {
+  nn::Expressions e = update.at(update.function.getLoc());
+  Type f32 = e.builder.getF32Type();
+  Value lr = update.read(scalarSlot("lr", f32));
+  Value step = update.read(scalarSlot("step", f32));
+  StepScalars scalars = buildStepScalars(e, rule, lr, step);
+  Value clipFactor;
+  if (clip != 0) {
+    Value limit = e.constant(totals.norm, clip);
+    Value ratio = e.div(limit, e.addConstant(totals.norm, 1e-6));
+    clipFactor =
+        e.cast(e.binary<nn::MinimumOp>(e.constant(ratio, 1), ratio), f32);
+  }
+  for (const Trained &trained : gradients)
+    updateParameter(update, trained, scalars, totals, clipFactor);
+}
+
+void BuildUpdatePass::updateParameter(SlotFunction &update,
+                                      const Trained &trained,
+                                      const StepScalars &scalars,
+                                      const Totals &totals, Value clipFactor) {
+  pipe::SlotOp parameter = trained.parameter, slot = trained.gradient;
+  nn::Expressions e = update.at(nn::derivedLoc(parameter.getLoc(), "update"));
+  Value old = update.read(parameter.getSymName());
+  Value gradient = update.read(slot.getSymName());
+  OptimizerState before{e.cast(old, e.builder.getF32Type()), {}};
+  SmallVector<std::string> names;
+  auto wish = parameter.getOptimizerAttr();
+  for (StringRef prefix : rule.stateNames()) {
+    names.push_back((prefix + "." + parameter.getSymName()).str());
+    pipe::SlotOp state =
+        getOrCreateSlot(getOperation(), e.loc, names.back(),
+                        nn::plainType(gradient), "optimizer", "run");
+    state.setOfAttr(FlatSymbolRefAttr::get(parameter));
+    state.setUnitAttr(parameter.getUnitAttr());
+    state.setConstraintAttr(wish ? wish : slot.getConstraintAttr());
+    before.state.push_back(update.read(names.back()));
+  }
+  Value clipped =
+      clipFactor ? e.mul(gradient, e.fill(clipFactor, gradient)) : gradient;
+  OptimizerState after = buildStep(e, rule, scalars, before, clipped);
+  auto choose = [&](Value changed, Value kept) {
+    return skipNonfinite
+               ? e.select(e.fill(totals.isFinite, kept), changed, kept)
+               : changed;
+  };
+  Type type = nn::plainType(old).getElementType();
+  update.write(parameter.getSymName(),
+               choose(e.cast(after.parameter, type), old));
+  for (auto [name, changed, kept] :
+       llvm::zip_equal(names, after.state, before.state))
+    update.write(name, choose(changed, kept));
+  update.write(slot.getSymName(), e.constant(gradient, 0));
+}
+
+void BuildUpdatePass::writeMetrics(SlotFunction &update, const Totals &totals) {
+  nn::Expressions e = update.at(update.function.getLoc());
+  Type f32 = e.builder.getF32Type();
+  SmallVector<Value> losses;
+  for (auto [term, sum, weight] :
+       llvm::zip_equal(terms, totals.sums, totals.weights)) {
+    Value mean = e.scale(e.div(sum, weight), term.coefficient);
+    Value isEmpty = e.compare(nn::Predicate::eq, weight, 0.0);
+    losses.push_back(e.select(isEmpty, e.constant(mean, 0), mean));
+    Value accumulator = update.read(term.sum);
+    update.write(term.sum, e.constant(accumulator, 0));
+    update.write(term.weight, e.constant(update.read(term.weight), 0));
+  }
+  Value skipped = nn::LogicalNotOp::create(
+      e.builder, e.loc, nn::plainType(totals.isFinite), totals.isFinite);
+  update.write(scalarSlot("loss", f32), e.cast(e.sumOf(losses), f32));
+  update.write(scalarSlot("grad_norm", f32), e.cast(totals.norm, f32));
+  update.write(scalarSlot("skipped", f32), e.cast(skipped, f32));
+  update.write(scalarSlot("tokens", f32), e.cast(totals.weights.front(), f32));
+  update.write(
+      scalarSlot("fingerprint.sum", e.builder.getF64Type(), /*size=*/4),
+      totals.fingerprint);
+}
+
+void BuildUpdatePass::runOnOperation() {
+  ModuleOp module = getOperation();
+  auto stage = module.lookupSymbol<func::FuncOp>("stage0");
+  if (!stage || module.lookupSymbol("stage0_update"))
+    return;
+  if (failed(read()))
+    return signalPassFailure();
+  scalarSlot("fingerprint", Float64Type::get(&getContext()), /*size=*/4);
+  module.lookupSymbol<pipe::SlotOp>("fingerprint")
+      .setConstraintAttr(
+          wishForAxes(&getContext(), kStageAxes, Placement::partial(0)));
+  SlotFunction update = SlotFunction::create(
+      module, nn::derivedLoc(stage.getLoc(), "update"), "stage0_update");
+  Totals totals = buildTotals(update, terms, gradients, norm);
+  updateParameters(update, totals);
+  writeMetrics(update, totals);
+}

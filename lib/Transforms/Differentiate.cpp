@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// nn-differentiate: makes the joint function @stage0 of @model.
+//
+//   1. Values that depend on a trainable parameter are active.
+//   2. From the last op to the first, each active op with a cotangent builds
+//      those of its operands; the cotangents of a value with several uses are
+//      added in that order. A saved value is an ordinary use.
+//   3. Sums and gradients are added to accumulators in slots.
+//
+// Adjoints are of global ops: no collective has one. What backward
+// communicates follows from the layouts of the cotangents, which wish the
+// shards of their primal; what the primal wished replicated is left open, so
+// that it may stay partial. Dead cotangents are erased at the end.
+#include "SlotFunction.h"
+#include "weft/Transforms/Passes.h"
+#include "llvm/ADT/MapVector.h"
+
+namespace weft {
+#define GEN_PASS_DEF_DIFFERENTIATEPASS
+#include "weft/Transforms/Passes.h.inc"
+} // namespace weft
+
+using namespace mlir;
+using namespace weft;
+
+namespace {
+
+/// Reverse mode over the body of one function.
+class Backward {
+public:
+  Backward(func::FuncOp function, const llvm::StringMap<pipe::SlotOp> &slots)
+      : function(function), slots(slots),
+        builder(function.front().getTerminator()) {}
+
+  /// Marks what depends on a trainable parameter.
+  void findActive();
+  /// Adds `cotangent` to those of `value`.
+  void seed(Value value, Value cotangent) {
+    pending[value].push_back(cotangent);
+  }
+  /// Builds the cotangents of all active values, from those seeded.
+  LogicalResult run();
+  /// The cotangent of `value`, or null if it is zero.
+  Value cotangentOf(Value value);
+
+private:
+  LogicalResult reverse(Operation *op, ArrayRef<Value> cotangents);
+  /// True for a parameter's argument, also behind casts: the operand of a
+  /// gather, whose gradient has a constraint of its own.
+  bool isParameter(Value value) const;
+  Value reverseConstrain(dist::ConstrainOp op, Value cotangent);
+  pipe::SlotOp slotOf(BlockArgument argument) const;
+
+  func::FuncOp function;
+  const llvm::StringMap<pipe::SlotOp> &slots;
+  OpBuilder builder;
+  DenseSet<Value> active;
+  DenseMap<Value, SmallVector<Value, 2>> pending;
+};
+
+} // namespace
+
+pipe::SlotOp Backward::slotOf(BlockArgument argument) const {
+  auto name = pipe::slotOfArgument(function, argument.getArgNumber());
+  return slots.lookup(name.getValue());
+}
+
+static bool isFloat(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  return type && isa<FloatType>(type.getElementType());
+}
+
+void Backward::findActive() {
+  for (BlockArgument argument : function.getArguments())
+    if (slotOf(argument).getTrainable())
+      active.insert(argument);
+  auto isActive = [&](Value value) { return active.contains(value); };
+  for (Operation &op : function.front())
+    if (llvm::any_of(op.getOperands(), isActive))
+      for (Value result : op.getResults())
+        if (isFloat(result))
+          active.insert(result);
+}
+
+Value Backward::cotangentOf(Value value) {
+  auto found = pending.find(value);
+  if (found == pending.end())
+    return {};
+  SmallVector<Value, 2> &parts = found->second;
+  if (parts.size() > 1) {
+    nn::Expressions e(builder, nn::derivedLoc(value.getLoc(), "grad"));
+    parts = {e.sumOf(parts)};
+  }
+  return parts.front();
+}
+
+bool Backward::isParameter(Value value) const {
+  while (auto cast = value.getDefiningOp<nn::CastOp>())
+    value = cast.getInput();
+  auto argument = dyn_cast<BlockArgument>(value);
+  return argument && slotOf(argument).getKind() == "parameter";
+}
+
+Value Backward::reverseConstrain(dist::ConstrainOp op, Value cotangent) {
+  if (isParameter(op.getInput()))
+    return cotangent;
+  Constraint shards;
+  for (const ConstraintEntry &entry :
+       op.getConstraint().getConstraint().entries)
+    if (entry.placement.kind == PlacementKind::Shard)
+      shards.entries.push_back(entry);
+  nn::Expressions e(builder, nn::derivedLoc(op.getLoc(), "grad"));
+  return constrain(e, cotangent,
+                   dist::ConstraintAttr::get(op.getContext(), shards));
+}
+
+LogicalResult Backward::reverse(Operation *op, ArrayRef<Value> cotangents) {
+  SmallVector<Value> operands;
+  if (auto constrainOp = dyn_cast<dist::ConstrainOp>(op))
+    operands = {reverseConstrain(constrainOp, cotangents.front())};
+  else if (auto adjoint = dyn_cast<nn::AdjointOpInterface>(op))
+    operands = adjoint.buildAdjoint(builder, cotangents);
+  else
+    return op->emitOpError("has no adjoint");
+  for (auto [operand, cotangent] : llvm::zip_equal(op->getOperands(), operands))
+    if (cotangent && active.contains(operand))
+      pending[operand].push_back(cotangent);
+  return success();
+}
+
+LogicalResult Backward::run() {
+  SmallVector<Operation *> forward;
+  for (Operation &op : function.front().without_terminator())
+    if (llvm::any_of(op.getResults(),
+                     [&](Value result) { return active.contains(result); }))
+      forward.push_back(&op);
+  for (Operation *op : llvm::reverse(forward)) {
+    SmallVector<Value> cotangents;
+    for (Value result : op->getResults())
+      cotangents.push_back(cotangentOf(result));
+    if (llvm::any_of(cotangents, [](Value value) { return bool(value); }) &&
+        failed(reverse(op, cotangents)))
+      return failure();
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Slots of sums and gradients
+//===----------------------------------------------------------------------===//
+
+/// Adds each term's sum to its accumulator; yields the seeds' arguments.
+static SmallVector<Value> accumulateSums(SlotFunction &stage,
+                                         ArrayRef<LossTerm> terms) {
+  Operation *terminator = stage.function.front().getTerminator();
+  SmallVector<Value> seeds, sums;
+  for (const LossTerm &term : terms)
+    seeds.push_back(stage.read(term.seed));
+  for (const LossTerm &term : terms)
+    sums.push_back(stage.read(term.sum));
+  for (auto [term, sum] : llvm::zip_equal(terms, sums)) {
+    markAccumulator(term.slot);
+    OpOperand &result =
+        terminator->getOpOperand(pipe::resultOfSlot(stage.function, term.sum));
+    nn::Expressions e =
+        stage.at(nn::derivedLoc(result.get().getLoc(), "accumulate"));
+    result.set(e.add(sum, result.get()));
+  }
+  return seeds;
+}
+
+static pipe::SlotOp createGradientSlot(ModuleOp module, pipe::SlotOp parameter,
+                                       StringRef suffix, StringRef lifetime) {
+  auto type = cast<RankedTensorType>(parameter.getType());
+  Type f32 = Float32Type::get(module.getContext());
+  pipe::SlotOp slot =
+      pipe::createSlot(module, nn::derivedLoc(parameter.getLoc(), "grad"),
+                       ("g." + parameter.getSymName() + suffix).str(),
+                       type.clone(f32), "gradient", lifetime);
+  slot.setOfAttr(FlatSymbolRefAttr::get(parameter));
+  slot.setUnitAttr(parameter.getUnitAttr());
+  auto wish = parameter.getGradientAttr();
+  slot.setConstraintAttr(wish ? wish : parameter.getConstraintAttr());
+  return slot;
+}
+
+/// The wish for a gradient that waits for the end of the step: partial over
+/// the data axes, and sharded like the gradient over all others.
+static dist::ConstraintAttr openConstraint(pipe::SlotOp gradient) {
+  dist::ConstraintAttr wish =
+      wishForAxes(gradient.getContext(), kDataAxes, Placement::partial(0));
+  if (!gradient.getConstraint())
+    return wish;
+  Constraint wishes = wish.getConstraint();
+  for (const ConstraintEntry &entry :
+       gradient.getConstraint()->getConstraint().entries)
+    if (!llvm::is_contained(kDataAxes, StringRef(entry.axis).split('.').first))
+      wishes.entries.push_back(entry);
+  return dist::ConstraintAttr::get(gradient.getContext(), wishes);
+}
+
+/// Adds `cotangent` to the parameter's gradient slot, or to its open slot.
+static void accumulateGradient(ModuleOp module, SlotFunction &stage,
+                               pipe::SlotOp parameter, Value cotangent) {
+  pipe::SlotOp slot = createGradientSlot(module, parameter, "", "run");
+  nn::Expressions e = stage.at(slot.getLoc());
+  Value gradient = e.cast(cotangent, e.builder.getF32Type());
+  if (parameter.getReduce() == "last") {
+    dist::ConstraintAttr open = openConstraint(slot);
+    slot = createGradientSlot(module, parameter, ".open", "step");
+    slot.setConstraintAttr(open);
+  } else {
+    gradient = constrain(e, gradient, slot.getConstraintAttr());
+  }
+  Value sum = e.sumOf({stage.read(slot.getSymName()), gradient});
+  stage.write(slot.getSymName(), sum);
+}
+
+/// Makes @stage0_reduce: open slots to gradient slots, once a step.
+static void buildReduce(ModuleOp module, SlotFunction &stage,
+                        ArrayRef<pipe::SlotOp> parameters) {
+  Location loc = nn::derivedLoc(stage.function.getLoc(), "reduce");
+  SlotFunction reduce = SlotFunction::create(module, loc, "stage0_reduce");
+  SmallVector<std::pair<std::string, Value>> zeros;
+  for (pipe::SlotOp parameter : parameters) {
+    std::string name = ("g." + parameter.getSymName()).str();
+    auto slot = module.lookupSymbol<pipe::SlotOp>(name);
+    nn::Expressions e = reduce.at(slot.getLoc());
+    Value open = reduce.read(name + ".open");
+    reduce.write(name, constrain(e, open, slot.getConstraintAttr()));
+    zeros.push_back({name + ".open", e.constant(open, 0)});
+  }
+  for (const auto &[name, zero] : zeros)
+    reduce.write(name, zero);
+}
+
+namespace {
+
+struct DifferentiatePass
+    : weft::impl::DifferentiatePassBase<DifferentiatePass> {
+  void runOnOperation() override {
+    auto model = getOperation().lookupSymbol<func::FuncOp>("model");
+    if (!model)
+      return;
+    SmallVector<LossTerm> terms = lossTerms(getOperation());
+    if (failed(verifySeeds(model, terms)))
+      return signalPassFailure();
+    llvm::StringMap<pipe::SlotOp> slots;
+    for (auto slot : getOperation().getOps<pipe::SlotOp>())
+      slots[slot.getSymName()] = slot;
+    SmallVector<Value> sums;
+    for (const LossTerm &term : terms)
+      sums.push_back(model.front().getTerminator()->getOperand(
+          pipe::resultOfSlot(model, term.sum)));
+
+    SlotFunction stage(model);
+    SmallVector<Value> seeds = accumulateSums(stage, terms);
+    Backward backward(model, slots);
+    backward.findActive();
+    for (auto [sum, seed] : llvm::zip_equal(sums, seeds))
+      backward.seed(sum, seed);
+    if (failed(backward.run()))
+      return signalPassFailure();
+    accumulateGradients(stage, backward, slots);
+    eraseDeadOps(model);
+    model.setName("stage0");
+  }
+
+  LogicalResult verifySeeds(func::FuncOp model, ArrayRef<LossTerm> terms) {
+    for (const LossTerm &term : terms) {
+      if (pipe::resultOfSlot(model, term.sum) < 0)
+        return model.emitError("loss term is not computed: got no result of "
+                               "slot \"")
+               << term.sum << "\"";
+      if (!getOperation().lookupSymbol<pipe::SlotOp>(term.seed))
+        return model.emitError("loss term has no seed: got no slot \"")
+               << term.seed
+               << "\", expected the one that nn-outline-weights "
+                  "makes";
+    }
+    return success();
+  }
+
+  void accumulateGradients(SlotFunction &stage, Backward &backward,
+                           const llvm::StringMap<pipe::SlotOp> &slots) {
+    SmallVector<std::pair<pipe::SlotOp, Value>> gradients;
+    for (BlockArgument argument : stage.function.getArguments()) {
+      auto name = pipe::slotOfArgument(stage.function, argument.getArgNumber());
+      pipe::SlotOp slot = slots.lookup(name.getValue());
+      if (!slot.getTrainable())
+        continue;
+      if (Value cotangent = backward.cotangentOf(argument))
+        gradients.push_back({slot, cotangent});
+      else
+        slot.emitRemark("parameter has no gradient: no loss term depends on "
+                        "\"")
+            << slot.getSymName() << "\"";
+    }
+    SmallVector<pipe::SlotOp> last;
+    for (auto [slot, cotangent] : gradients) {
+      accumulateGradient(getOperation(), stage, slot, cotangent);
+      if (slot.getReduce() == "last")
+        last.push_back(slot);
+    }
+    if (!last.empty())
+      buildReduce(getOperation(), stage, last);
+  }
+};
+
+} // namespace

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Functions over slots, loss terms, and wishes over groups of axes.
+#include "SlotFunction.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+using namespace mlir;
+using namespace weft;
+
+dist::ConstraintAttr weft::wishForAxes(MLIRContext *context,
+                                       ArrayRef<StringLiteral> axes,
+                                       Placement placement) {
+  Constraint wishes;
+  for (StringRef axis : axes)
+    wishes.entries.push_back({axis.str(), placement});
+  return dist::ConstraintAttr::get(context, wishes);
+}
+
+Value weft::constrain(nn::Expressions &e, Value value,
+                      dist::ConstraintAttr constraint) {
+  if (!constraint || constraint.getConstraint().entries.empty())
+    return value;
+  return dist::ConstrainOp::create(e.builder, e.loc, nn::plainType(value),
+                                   value, constraint);
+}
+
+SmallVector<Value> weft::constrainTogether(nn::Expressions &e,
+                                           ValueRange values,
+                                           dist::ConstraintAttr wish) {
+  if (values.size() == 1)
+    return {constrain(e, values.front(), wish)};
+  SmallVector<Value> parts, results;
+  for (Value value : values)
+    parts.push_back(e.reshape(value, nn::plainType(value).getNumElements()));
+  Value vector = constrain(e, e.concat(parts, /*dim=*/0), wish);
+  int64_t begin = 0;
+  for (Value value : values) {
+    int64_t size = nn::plainType(value).getNumElements();
+    Value part = e.slice(vector, /*dim=*/0, begin, size);
+    results.push_back(e.reshape(part, nn::plainType(value).getShape()));
+    begin += size;
+  }
+  return results;
+}
+
+SmallVector<LossTerm> weft::lossTerms(ModuleOp module) {
+  SmallVector<LossTerm> terms;
+  for (auto slot : module.getOps<pipe::SlotOp>()) {
+    std::optional<APFloat> coefficient = slot.getCoefficient();
+    StringRef name = slot.getSymName();
+    if (!coefficient || !name.consume_back(".sum"))
+      continue;
+    terms.push_back({slot, slot.getSymName().str(), name.str() + ".weight",
+                     name.str() + ".seed", coefficient->convertToDouble()});
+  }
+  return terms;
+}
+
+pipe::SlotOp weft::getOrCreateSlot(ModuleOp module, Location loc,
+                                   StringRef name, RankedTensorType type,
+                                   StringRef kind, StringRef lifetime) {
+  if (auto slot = module.lookupSymbol<pipe::SlotOp>(name))
+    return slot;
+  return pipe::createSlot(module, loc, name, type, kind, lifetime);
+}
+
+void weft::markAccumulator(pipe::SlotOp slot) {
+  slot.setLifetime("step");
+  if (!slot.getConstraint())
+    slot.setConstraintAttr(
+        wishForAxes(slot.getContext(), kDataAxes, Placement::partial(0)));
+}
+
+void weft::eraseDeadOps(func::FuncOp function) {
+  for (Operation &op :
+       llvm::make_early_inc_range(llvm::reverse(function.front())))
+    if (isOpTriviallyDead(&op))
+      op.erase();
+}
+
+SlotFunction::SlotFunction(func::FuncOp function)
+    : function(function), builder(function.front().getTerminator()) {
+  for (BlockArgument argument : function.getArguments())
+    if (auto slot = pipe::slotOfArgument(function, argument.getArgNumber()))
+      arguments[slot.getValue()] = argument;
+}
+
+SlotFunction SlotFunction::create(ModuleOp module, Location loc,
+                                  StringRef name) {
+  auto builder = OpBuilder::atBlockEnd(module.getBody());
+  auto function =
+      func::FuncOp::create(builder, loc, name, builder.getFunctionType({}, {}));
+  builder.setInsertionPointToStart(function.addEntryBlock());
+  func::ReturnOp::create(builder, loc);
+  return SlotFunction(function);
+}
+
+Value SlotFunction::read(StringRef slot) {
+  Value &argument = arguments[slot];
+  if (!argument) {
+    auto op = SymbolTable::lookupNearestSymbolFrom<pipe::SlotOp>(
+        function, builder.getStringAttr(slot));
+    argument = pipe::addArgument(
+        function, llvm::cast<RankedTensorType>(op.getType()), slot);
+  }
+  return argument;
+}
+
+void SlotFunction::write(StringRef slot, Value value) {
+  pipe::addResult(function, value, slot);
+}
