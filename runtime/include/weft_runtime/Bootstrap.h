@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Bootstrap: who this process is among the ranks, from the variables that
+// torchrun, srun and mpirun set; and the communicator made from that.
+#ifndef WEFT_RUNTIME_BOOTSTRAP_H
+#define WEFT_RUNTIME_BOOTSTRAP_H
+
+#include "weft_runtime/Communicator.h"
+
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace weft {
+
+struct Bootstrap {
+  int rank = 0;
+  int worldSize = 1;
+  int localRank = 0;
+  int localWorldSize = 1;
+  std::string masterAddress = "127.0.0.1";
+  int masterPort = 29500;
+  /// Tells runs at one address and port apart (also restarts of one run).
+  std::string runId;
+  /// torchrun's agent already serves the store; this run is a client.
+  bool usesAgentStore = false;
+  /// How long a rank waits for its peers, at the start and in a collective.
+  double timeoutSeconds = 600;
+
+  bool isOneHost() const { return localWorldSize == worldSize; }
+};
+
+/// Looks a variable up; nothing if unset or empty.
+using Environment =
+    std::function<std::optional<std::string>(const std::string &)>;
+std::optional<std::string> processEnvironment(const std::string &name);
+
+/// Reads the launcher's variables; without any, one rank.
+///
+///   field           torchrun            srun                 mpirun
+///   rank            RANK                SLURM_PROCID OMPI_COMM_WORLD_RANK
+///   worldSize       WORLD_SIZE          SLURM_NTASKS         .._SIZE
+///   localRank       LOCAL_RANK          SLURM_LOCALID        .._LOCAL_RANK
+///   localWorldSize  LOCAL_WORLD_SIZE    SLURM_NNODES = 1     .._LOCAL_SIZE
+///   runId           TORCHELASTIC_RUN_ID SLURM_JOB_ID.STEPID  PMIX_NAMESPACE
+///
+/// MASTER_ADDR and MASTER_PORT always come from the variables of this name. If
+/// no variable tells the local world size, a loopback master address means one
+/// host. Throws Error(Usage) naming a variable that is missing or no number.
+Bootstrap readBootstrap(const Environment &environment);
+
+/// Makes the communicator called `kind`: auto | shared_memory | gloo | nccl;
+/// auto is shared_memory on one host, else gloo. A world of one needs no peer
+/// and gets a communicator without any. `sharedBytes` is what the run will
+/// allocate() in all.
+std::unique_ptr<Communicator> makeCommunicator(const std::string &kind,
+                                               const Bootstrap &bootstrap,
+                                               int64_t sharedBytes);
+
+/// The entry point of a provider library.
+using CommunicatorFactory = Communicator *(*)(const Bootstrap &);
+inline constexpr const char *communicatorFactoryName = "weft_make_communicator";
+
+/// Finds a provider library by file name in $ORIGIN/lib, ../lib of the
+/// executable, then WEFT_LIB_PATH; throws Error(InputFile) listing them.
+std::string findProvider(const std::string &fileName);
+
+} // namespace weft
+
+#endif // WEFT_RUNTIME_BOOTSTRAP_H

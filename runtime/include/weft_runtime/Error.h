@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Error: how a run ends, and the one exception type of the runtime. A message
+// follows "<thing> <is wrong>: got <x>, expected <y>"; `note` is the remedy
+// and begins with a verb.
+#ifndef WEFT_RUNTIME_ERROR_H
+#define WEFT_RUNTIME_ERROR_H
+
+#include <stdexcept>
+#include <string>
+
+namespace weft {
+
+/// What the exit code of `train` and `weft run` says.
+enum class ExitCode : int {
+  Done = 0,
+  Usage = 2,
+  InputFile = 3,
+  PeerFailed = 10,
+  Hang = 11,
+  NonFinite = 12,
+  Storage = 13,
+  RanksDisagree = 14,
+  Stopped = 20,
+  Internal = 70,
+};
+
+/// Ends the run of this rank with `code()`.
+class Error : public std::runtime_error {
+public:
+  Error(ExitCode code, const std::string &message, std::string note = "")
+      : std::runtime_error(message), exitCode(code), remedy(std::move(note)) {}
+  ExitCode code() const { return exitCode; }
+  /// What to do about it; empty if nothing is known.
+  const std::string &note() const { return remedy; }
+
+private:
+  ExitCode exitCode;
+  std::string remedy;
+};
+
+/// A member of a group died or left; outranks a signal.
+class PeerFailed : public Error {
+public:
+  /// `leftWith` is the exit code the peer announced, or -1 if it said nothing.
+  PeerFailed(int rank, int leftWith, const std::string &message)
+      : Error(leftWith == static_cast<int>(ExitCode::Stopped)
+                  ? ExitCode::Stopped
+                  : ExitCode::PeerFailed,
+              message),
+        peer(rank) {}
+  int rank() const { return peer; }
+
+private:
+  int peer;
+};
+
+/// `"name"`: names in messages are quoted.
+inline std::string quote(const std::string &name) { return '"' + name + '"'; }
+
+} // namespace weft
+
+#endif // WEFT_RUNTIME_ERROR_H

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// SharedMemory: the ranks are processes of one host. Each has an arena, a
+// memfd that all ranks map; the rank's regions lie in it, so peers read each
+// other's data in place.
+//
+// Life
+//   1. Rendezvous: rank 0 listens on an abstract unix socket; the others send
+//      it their arena's descriptor and a pidfd of themselves; rank 0 sends all
+//      of them to everyone.
+//   2. Each call posts (PeerMemory.h) through counters in the arenas: a short
+//      spin, then a futex.
+//   3. A watcher thread polls the pidfds. A peer that ends without having
+//      called leave() is dead; a rank that waits for it throws within 50 ms,
+//      one that is busy for `patience` more is ended by `onAbandoned`.
+#ifndef WEFT_RUNTIME_SHAREDMEMORY_H
+#define WEFT_RUNTIME_SHAREDMEMORY_H
+
+#include "weft_runtime/Bootstrap.h"
+#include "weft_runtime/PeerMemory.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+namespace weft {
+
+/// File descriptors of one rank.
+struct PeerHandles {
+  int arena = -1;
+  int process = -1; // pidfd
+};
+
+/// Gives this rank's handles to all and returns everybody's, by rank; the
+/// entries of this rank are its own. Throws Error(Hang) naming the ranks that
+/// did not come within the timeout.
+std::vector<PeerHandles> exchangeHandles(const Bootstrap &bootstrap,
+                                         const PeerHandles &own);
+
+struct SharedMemoryOptions {
+  /// What allocate() can serve; beyond it memory is private and is staged.
+  int64_t arenaBytes = 0;
+  /// How long after a peer's death this process may go on computing.
+  double patienceSeconds = 1.0;
+  /// Called on the watcher's thread when patience is over; should not return.
+  std::function<void(int rank)> onAbandoned;
+};
+
+class SharedMemoryCommunicator final : public PeerMemoryCommunicator {
+public:
+  SharedMemoryCommunicator(const Bootstrap &bootstrap,
+                           SharedMemoryOptions options);
+  ~SharedMemoryCommunicator() override;
+  std::string_view name() const override { return "shared_memory"; }
+  void *allocate(int64_t bytes) override;
+  void leave(ExitCode code, int culprit) override;
+
+  struct Control; // the head of an arena
+
+protected:
+  void onGroupAdded(const Group &group) override;
+  Peers post(const Group &group, const void *input, void *output) override;
+  int64_t stagingBytes() const override;
+  std::byte *staging(const Group &group) override;
+
+private:
+  struct Arena {
+    std::byte *base = nullptr;
+    int64_t bytes = 0;
+    int process = -1;
+  };
+  Control &control(int rank) const;
+  int64_t publish(const void *address) const;
+  void awaitPost(int peer, const Group &group, uint32_t posts);
+  [[noreturn]] void throwGone(int peer, const Group &group);
+  void watch();
+  void mapArenas(const Bootstrap &bootstrap, int ownArena);
+
+  SharedMemoryOptions options;
+  double timeoutSeconds;
+  int spins;
+  std::vector<Arena> arenas; // by rank
+  int64_t used = 0;          // of the own arena
+  std::atomic<int> dead = -1;
+  std::mutex watcherMutex;
+  std::condition_variable watcherChanged;
+  bool isStopping = false;
+  int wakeWatcher = -1; // eventfd
+  std::thread watcher;
+};
+
+} // namespace weft
+
+#endif // WEFT_RUNTIME_SHAREDMEMORY_H

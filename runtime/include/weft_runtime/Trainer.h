@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Trainer: what `train` does on one rank, from the handshake to the dump.
+#ifndef WEFT_RUNTIME_TRAINER_H
+#define WEFT_RUNTIME_TRAINER_H
+
+#include "weft_runtime/Bootstrap.h"
+#include "weft_runtime/Descriptor.h"
+#include "weft_runtime/TrainingData.h"
+
+#include <csignal>
+#include <string>
+
+namespace weft {
+
+struct TrainOptions {
+  std::string data;
+  std::string weights;      // empty: the descriptor's
+  std::string metrics;      // empty: none
+  std::string dump;         // empty: none
+  std::string communicator; // empty: the descriptor's
+  std::string runId;
+  std::string record; // a file: list the collectives of one step, then end
+  int64_t steps = 0;  // 0: the descriptor's
+  int64_t logEvery = 10;
+  uint64_t seed = 0;
+  Order order = Order::Shuffled;
+  int spawn = 0;     // local ranks to start, 0: this is a rank
+  int inProcess = 0; // ranks as threads, 0: none
+  int rank = 0;      // whose collectives to record
+  double timeoutSeconds = 0;
+  bool help = false;
+};
+
+/// Parses the command line; throws Error(Usage) naming the argument.
+TrainOptions parseTrainOptions(const std::vector<std::string> &arguments);
+/// The text of --help.
+std::string trainUsage();
+
+/// The learning rate of a step (from 1): linear warm-up, then the decay to
+/// `lrMin` at the last of `steps`.
+double learningRate(const OptimizerConfig &config, int64_t step, int64_t steps);
+
+/// Compares key, mesh and world size of all ranks; throws Error(RanksDisagree)
+/// naming the first that differs from rank 0, Error(Usage) if the mesh does
+/// not fit the world size.
+void handshake(const Descriptor &descriptor, Communicator &communicator);
+
+/// Trains; returns when done or throws Error. `stopRequested` is set by a
+/// signal handler.
+void trainRank(const Program &program, Communicator &communicator,
+               const TrainOptions &options,
+               const volatile std::sig_atomic_t &stopRequested);
+
+/// Runs one step without data on the Recording communicator and writes a JSON
+/// line per collective: {"function", "microbatch", "kind", "axes", "bytes",
+/// "loc"}; bytes is what a rank puts in.
+void recordRank(const Program &program, const TrainOptions &options);
+
+/// Prints an error as `[rank 3/8] <message>` and its note.
+void reportError(const Error &error, int rank, int worldSize);
+
+} // namespace weft
+
+#endif // WEFT_RUNTIME_TRAINER_H

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// DType: names, conversion and combination of elements. Half precision is
+// converted by hand so that no compiler flag can change a bit.
+#include "weft_runtime/DType.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+using namespace weft;
+
+namespace {
+struct DTypeInfo {
+  DType dtype;
+  int64_t bytes;
+  std::string_view name;
+  std::string_view safetensors;
+};
+constexpr std::array<DTypeInfo, 7> infos{{
+    {DType::F64, 8, "f64", "F64"},
+    {DType::F32, 4, "f32", "F32"},
+    {DType::BF16, 2, "bf16", "BF16"},
+    {DType::F16, 2, "f16", "F16"},
+    {DType::I64, 8, "i64", "I64"},
+    {DType::I32, 4, "i32", "I32"},
+    {DType::I1, 1, "i1", "BOOL"},
+}};
+
+/// Storage of the two half types: distinct, so that they convert differently.
+struct BF16 {
+  uint16_t bits;
+};
+struct F16 {
+  uint16_t bits;
+};
+struct Truth {
+  uint8_t value;
+};
+} // namespace
+
+static const DTypeInfo &infoOf(DType dtype) {
+  return infos[static_cast<size_t>(dtype)];
+}
+
+int64_t weft::byteSize(DType dtype) { return infoOf(dtype).bytes; }
+std::string_view weft::toString(DType dtype) { return infoOf(dtype).name; }
+std::string_view weft::safetensorsName(DType dtype) {
+  return infoOf(dtype).safetensors;
+}
+
+std::optional<DType> weft::parseDType(std::string_view name) {
+  for (const DTypeInfo &info : infos)
+    if (info.name == name)
+      return info.dtype;
+  return std::nullopt;
+}
+
+std::optional<DType> weft::parseSafetensorsName(std::string_view name) {
+  for (const DTypeInfo &info : infos)
+    if (info.safetensors == name)
+      return info.dtype;
+  return std::nullopt;
+}
+
+std::string_view weft::toString(ReduceKind kind) {
+  switch (kind) {
+  case ReduceKind::Sum:
+    return "sum";
+  case ReduceKind::Max:
+    return "max";
+  case ReduceKind::Min:
+    return "min";
+  }
+  return "";
+}
+
+std::optional<ReduceKind> weft::parseReduceKind(std::string_view name) {
+  for (ReduceKind kind : {ReduceKind::Sum, ReduceKind::Max, ReduceKind::Min})
+    if (toString(kind) == name)
+      return kind;
+  return std::nullopt;
+}
+
+//===----------------------------------------------------------------------===//
+// Elements
+//===----------------------------------------------------------------------===//
+
+static float widen(BF16 value) {
+  return std::bit_cast<float>(uint32_t(value.bits) << 16);
+}
+
+static float widen(F16 value) {
+  uint32_t sign = uint32_t(value.bits & 0x8000) << 16;
+  uint32_t exponent = (value.bits >> 10) & 0x1f;
+  uint32_t mantissa = value.bits & 0x3ff;
+  if (exponent == 31)
+    return std::bit_cast<float>(sign | 0x7f800000 | (mantissa << 13));
+  if (exponent != 0)
+    return std::bit_cast<float>(sign | ((exponent + 112) << 23) |
+                                (mantissa << 13));
+  float magnitude = std::ldexp(float(mantissa), -24);
+  return sign ? -magnitude : magnitude;
+}
+
+static double widen(double value) { return value; }
+static float widen(float value) { return value; }
+static int64_t widen(int64_t value) { return value; }
+static int32_t widen(int32_t value) { return value; }
+static int32_t widen(Truth value) { return value.value != 0; }
+
+template <typename To, typename From> static To narrow(From wide) {
+  if constexpr (std::is_same_v<To, Truth>) {
+    return Truth{uint8_t(wide != 0)};
+  } else if constexpr (std::is_same_v<To, BF16>) {
+    uint32_t bits = std::bit_cast<uint32_t>(float(wide));
+    if ((bits & 0x7fffffff) > 0x7f800000) // NaN stays NaN
+      return BF16{uint16_t((bits >> 16) | 0x40)};
+    return BF16{uint16_t((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)};
+  } else if constexpr (std::is_same_v<To, F16>) {
+    float value = float(wide);
+    uint16_t sign = std::signbit(value) ? 0x8000 : 0;
+    if (std::isnan(value))
+      return F16{uint16_t(sign | 0x7e00)};
+    float magnitude = std::fabs(value);
+    if (magnitude >= 65520.0f)
+      return F16{uint16_t(sign | 0x7c00)};
+    // The grid below the next power of two: 11 significant bits, or steps of
+    // 2^-24 where the result is subnormal.
+    int exponent = magnitude == 0 ? -14 : std::max(std::ilogb(magnitude), -14);
+    auto steps = uint32_t(std::nearbyint(std::ldexp(magnitude, 10 - exponent)));
+    return F16{uint16_t(sign | ((uint32_t(exponent + 14) << 10) + steps))};
+  } else {
+    return static_cast<To>(wide);
+  }
+}
+
+/// Calls `body` with a value of the C++ type of `dtype`.
+template <typename Body> static void dispatch(DType dtype, Body body) {
+  switch (dtype) {
+  case DType::F64:
+    return body(double());
+  case DType::F32:
+    return body(float());
+  case DType::BF16:
+    return body(BF16());
+  case DType::F16:
+    return body(F16());
+  case DType::I64:
+    return body(int64_t());
+  case DType::I32:
+    return body(int32_t());
+  case DType::I1:
+    return body(Truth());
+  }
+}
+
+void weft::convert(DType from, const void *source, DType to, void *target,
+                   int64_t count) {
+  if (from == to) {
+    std::memcpy(target, source, count * byteSize(to));
+    return;
+  }
+  dispatch(from, [&](auto fromTag) {
+    using From = decltype(fromTag);
+    const auto *in = static_cast<const From *>(source);
+    dispatch(to, [&](auto toTag) {
+      using To = decltype(toTag);
+      auto *out = static_cast<To *>(target);
+      for (int64_t i = 0; i < count; ++i)
+        out[i] = narrow<To>(widen(in[i]));
+    });
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Combination
+//===----------------------------------------------------------------------===//
+
+template <typename T, typename Op>
+static void combineElements(const std::vector<const void *> &sources, void *out,
+                            int64_t count, Op op) {
+  using Wide = decltype(widen(T()));
+  // Blocks keep the running values in the first-level cache; within a block
+  // every element still takes its sources in order.
+  constexpr int64_t block = 512;
+  Wide running[block];
+  for (int64_t begin = 0; begin < count; begin += block) {
+    int64_t size = std::min(block, count - begin);
+    const T *first = static_cast<const T *>(sources[0]) + begin;
+    for (int64_t i = 0; i < size; ++i)
+      running[i] = widen(first[i]);
+    for (size_t r = 1; r < sources.size(); ++r) {
+      const T *next = static_cast<const T *>(sources[r]) + begin;
+      for (int64_t i = 0; i < size; ++i)
+        running[i] = op(running[i], widen(next[i]));
+    }
+    T *target = static_cast<T *>(out) + begin;
+    for (int64_t i = 0; i < size; ++i)
+      target[i] = narrow<T>(running[i]);
+  }
+}
+
+void weft::combine(DType dtype, ReduceKind kind,
+                   const std::vector<const void *> &sources, void *out,
+                   int64_t count) {
+  dispatch(dtype, [&](auto tag) {
+    using T = decltype(tag);
+    // A NaN on either side wins, whatever the order of the ranks.
+    switch (kind) {
+    case ReduceKind::Sum:
+      return combineElements<T>(sources, out, count,
+                                [](auto a, auto b) { return a + b; });
+    case ReduceKind::Max:
+      return combineElements<T>(sources, out, count, [](auto a, auto b) {
+        return b > a || b != b ? b : a;
+      });
+    case ReduceKind::Min:
+      return combineElements<T>(sources, out, count, [](auto a, auto b) {
+        return b < a || b != b ? b : a;
+      });
+    }
+  });
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Executor: regions, the callbacks of the program, and the fingerprint.
+//
+// A collective that fails must not throw through the program's frames, which
+// have no unwind tables: the error is kept, later collectives of the call are
+// skipped, and it is thrown when the function returns.
+#include "weft_runtime/Executor.h"
+
+#include <cstring>
+#include <xxhash.h>
+
+using namespace weft;
+
+static int64_t rounded(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+Regions::Regions(const Descriptor &descriptor, Communicator &communicator)
+    : inputStride(rounded(descriptor.regionBytes[WEFT_REGION_INPUT])) {
+  for (int region = 0; region < WEFT_NUM_REGIONS; ++region) {
+    int64_t bytes = region == WEFT_REGION_INPUT
+                        ? inputStride * descriptor.microbatches
+                        : descriptor.regionBytes[region];
+    first[region] = static_cast<char *>(communicator.allocate(bytes));
+  }
+}
+
+int64_t Regions::bytes(const Descriptor &descriptor) {
+  int64_t total = 0;
+  for (int region = 0; region < WEFT_NUM_REGIONS; ++region)
+    total += rounded(descriptor.regionBytes[region]) *
+             (region == WEFT_REGION_INPUT ? descriptor.microbatches : 1);
+  return total;
+}
+
+std::array<char *, WEFT_NUM_REGIONS> Regions::bases(int64_t microbatch) const {
+  std::array<char *, WEFT_NUM_REGIONS> result = first;
+  result[WEFT_REGION_INPUT] += microbatch * inputStride;
+  return result;
+}
+
+char *Regions::address(const Slot &slot, int64_t microbatch) const {
+  return bases(microbatch)[slot.region] + slot.offset;
+}
+
+bool weft::isUpdate(const Call &call) {
+  return call.function.ends_with("_update");
+}
+
+int64_t Executor::sharedBytes(const Descriptor &descriptor) {
+  return Regions::bytes(descriptor) +
+         CollectiveRunner::scratchBytes(descriptor) + 4096;
+}
+
+Executor::Executor(const Program &program, Communicator &communicator)
+    : program(program), communicator(communicator),
+      memory(program.descriptor, communicator),
+      collectives(program.descriptor, communicator),
+      coordinates(program.descriptor.mesh.coordinates(communicator.rank())) {
+  context.abi_version = WEFT_ABI_VERSION;
+  context.coordinates = coordinates.data();
+  context.start = &Executor::start;
+  context.wait = &Executor::wait;
+  context.provider = nullptr;
+  context.executor = this;
+}
+
+//===----------------------------------------------------------------------===//
+// Callbacks
+//===----------------------------------------------------------------------===//
+
+void Executor::start(weft_context *context, int64_t collective,
+                     const void *const *inputs, void *const *outputs) {
+  Executor &self = *static_cast<Context *>(context)->executor;
+  if (self.failure)
+    return;
+  try {
+    self.issue(collective, inputs, outputs);
+  } catch (...) {
+    self.failure = std::current_exception();
+  }
+}
+
+void Executor::wait(weft_context *, int64_t) {} // `start` has finished it
+
+void Executor::issue(int64_t id, const void *const *inputs,
+                     void *const *outputs) {
+  const std::vector<Collective> &known = program.descriptor.collectives;
+  if (id < 0 || id >= static_cast<int64_t>(known.size()))
+    throw Error(ExitCode::Internal,
+                "the program starts an unknown collective: got " +
+                    std::to_string(id) + ", expected less than " +
+                    std::to_string(known.size()));
+  currentCollective = &known[id];
+  if (onCollective)
+    onCollective(*currentCall, *currentCollective);
+  // The history so far is the seed, so the order counts.
+  std::vector<int64_t> words{id, static_cast<int64_t>(currentCollective->kind)};
+  for (const Operand &operand : currentCollective->operands)
+    words.insert(words.end(), {static_cast<int64_t>(operand.dtype),
+                               operand.outer * operand.inner,
+                               operand.splitOuter * operand.splitInner});
+  fingerprint =
+      XXH64(words.data(), words.size() * sizeof(int64_t), fingerprint);
+  collectives.run(id, inputs, outputs);
+}
+
+std::string Executor::lastCollective() const {
+  if (!currentCollective)
+    return "";
+  return std::string(toString(currentCollective->kind)) + " " +
+         std::to_string(currentCollective->id) + " (" + currentCollective->loc +
+         ") of " + currentCall->function;
+}
+
+//===----------------------------------------------------------------------===//
+// Step
+//===----------------------------------------------------------------------===//
+
+void Executor::runStep(int64_t step, double learningRate,
+                       const std::function<void(const Call &)> &beforeCall) {
+  clearStepSlots();
+  setScalar("step", static_cast<double>(step));
+  setScalar("lr", learningRate);
+  for (const Call &call : program.descriptor.step) {
+    currentCall = &call;
+    if (beforeCall)
+      beforeCall(call);
+    if (isUpdate(call))
+      writeFingerprint();
+    auto bases = memory.bases(call.microbatch.value_or(0));
+    program.functions.at(call.function)(&context, bases.data());
+    if (failure)
+      std::rethrow_exception(std::exchange(failure, nullptr));
+  }
+}
+
+void Executor::clearStepSlots() {
+  for (const Slot &slot : program.descriptor.slots)
+    if (slot.region == WEFT_REGION_STEP)
+      std::memset(memory.address(slot), 0, slot.localBytes());
+}
+
+void Executor::writeFingerprint() {
+  for (int i = 0; i < 4; ++i)
+    writtenFingerprint[i] =
+        static_cast<double>((fingerprint >> (16 * i)) & 0xffff);
+  if (const Slot *slot = program.descriptor.slot("fingerprint"))
+    std::memcpy(memory.address(*slot), writtenFingerprint.data(),
+                sizeof(writtenFingerprint));
+}
+
+void Executor::checkFingerprint() const {
+  const Slot *slot = program.descriptor.slot("fingerprint.sum");
+  if (!slot)
+    return;
+  std::array<double, 4> sum{};
+  std::memcpy(sum.data(), memory.address(*slot), sizeof(sum));
+  for (int i = 0; i < 4; ++i)
+    if (sum[i] != writtenFingerprint[i] * communicator.worldSize())
+      throw Error(ExitCode::RanksDisagree,
+                  "the ranks issued different collectives: got a fingerprint "
+                  "sum that is not " +
+                      std::to_string(communicator.worldSize()) +
+                      " times that of this rank",
+                  "run \"weft check\" on the artefact, and see that all hosts "
+                  "have the same one");
+}
+
+double Executor::scalar(const std::string &name, double otherwise) const {
+  const Slot *slot = program.descriptor.slot(name);
+  if (!slot)
+    return otherwise;
+  double value = 0;
+  convert(slot->dtype, memory.address(*slot), DType::F64, &value, 1);
+  return value;
+}
+
+void Executor::setScalar(const std::string &name, double value) {
+  if (const Slot *slot = program.descriptor.slot(name))
+    convert(DType::F64, &value, slot->dtype, memory.address(*slot), 1);
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Trainer: handshake, load, steps, dump.
+#include "weft_runtime/Trainer.h"
+#include "weft_runtime/Executor.h"
+#include "weft_runtime/Progress.h"
+#include "weft_runtime/Weights.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+
+using namespace weft;
+
+//===----------------------------------------------------------------------===//
+// Handshake
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// What every rank says about itself, of one size whatever it runs.
+struct Introduction {
+  char key[128] = {};
+  char mesh[384] = {};
+  int64_t abi = WEFT_ABI_VERSION;
+  int64_t worldSize = 0;
+};
+} // namespace
+
+static Introduction introduce(const Descriptor &descriptor, int worldSize) {
+  Introduction own;
+  descriptor.key.copy(own.key, sizeof(own.key) - 1);
+  descriptor.mesh.text().copy(own.mesh, sizeof(own.mesh) - 1);
+  own.worldSize = worldSize;
+  return own;
+}
+
+void weft::handshake(const Descriptor &descriptor, Communicator &communicator) {
+  Introduction own = introduce(descriptor, communicator.worldSize());
+  std::vector<Introduction> all(communicator.worldSize());
+  communicator.allGather(communicator.world(), &own, all.data(), sizeof(own));
+  for (size_t rank = 1; rank < all.size(); ++rank) {
+    auto differ = [&](const std::string &what, const std::string &got,
+                      const std::string &expected) {
+      throw Error(ExitCode::RanksDisagree,
+                  "rank " + std::to_string(rank) + " has another " + what +
+                      " than rank 0: got " + quote(got) + ", expected " +
+                      quote(expected),
+                  "copy one artefact to all hosts and start it on every rank");
+    };
+    const Introduction &other = all[rank], &first = all[0];
+    if (std::strcmp(other.key, first.key) != 0)
+      differ("program", other.key, first.key);
+    if (std::strcmp(other.mesh, first.mesh) != 0)
+      differ("mesh", other.mesh, first.mesh);
+    if (other.abi != first.abi)
+      differ("ABI version", std::to_string(other.abi),
+             std::to_string(first.abi));
+    if (other.worldSize != first.worldSize)
+      differ("world size", std::to_string(other.worldSize),
+             std::to_string(first.worldSize));
+  }
+  int64_t needed = descriptor.mesh.worldSize();
+  if (needed != communicator.worldSize())
+    throw Error(ExitCode::Usage,
+                "mesh (" + descriptor.mesh.text() + ") needs " +
+                    std::to_string(needed) + " ranks: got " +
+                    std::to_string(communicator.worldSize()),
+                "start " + std::to_string(needed) +
+                    " ranks, or compile for another mesh");
+}
+
+//===----------------------------------------------------------------------===//
+// One rank
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// One rank's run: its memory, its data, and what to report.
+class RankRun {
+public:
+  RankRun(const Program &program, Communicator &communicator,
+          const TrainOptions &options);
+  void train(const volatile std::sig_atomic_t &stopRequested);
+
+private:
+  void openData();
+  void fillInputs(int64_t step);
+  StepReport runStep(int64_t step);
+  void checkLoss(const StepReport &report) const;
+  std::string whereabouts(int64_t step) const;
+
+  const Program &program;
+  const Descriptor &descriptor;
+  Communicator &communicator;
+  const TrainOptions &options;
+  Executor executor;
+  int64_t steps;
+  std::optional<TrainingData> data;
+  std::vector<const Slot *> inputs;
+  SampleOrder order;
+  RunResults results;
+};
+} // namespace
+
+static int64_t numSteps(const TrainOptions &options,
+                        const Descriptor &descriptor) {
+  int64_t steps =
+      options.steps > 0 ? options.steps : descriptor.optimizer.steps;
+  if (steps <= 0)
+    throw Error(ExitCode::Usage, "the number of steps is missing",
+                "add --steps N");
+  return steps;
+}
+
+RankRun::RankRun(const Program &program, Communicator &communicator,
+                 const TrainOptions &options)
+    : program(program), descriptor(program.descriptor),
+      communicator(communicator), options(options),
+      executor(program, communicator), steps(numSteps(options, descriptor)) {
+  openData();
+  loadWeights(options.weights.empty() ? descriptor.weights : options.weights,
+              descriptor, executor.regions(), communicator.rank());
+}
+
+void RankRun::openData() {
+  for (const Slot &slot : descriptor.slots)
+    if (slot.kind == "input")
+      inputs.push_back(&slot);
+  if (inputs.empty())
+    return;
+  if (options.data.empty())
+    throw Error(ExitCode::Usage, "the training data is missing",
+                "add --data PATH");
+  data.emplace(options.data, descriptor);
+  order = {options.order, options.seed, data->numSamples()};
+}
+
+void RankRun::fillInputs(int64_t step) {
+  std::vector<int64_t> coordinates =
+      descriptor.mesh.coordinates(communicator.rank());
+  for (int64_t m = 0; m < descriptor.microbatches; ++m) {
+    int64_t first =
+        ((step - 1) * descriptor.microbatches + m) * descriptor.batch;
+    for (const Slot *slot : inputs)
+      data->fill(
+          *slot,
+          sliceOf(descriptor.mesh, slot->layout, slot->globalShape,
+                  coordinates),
+          [&](int64_t row) { return order.sample(first + row); },
+          executor.regions().address(*slot, m));
+  }
+}
+
+StepReport RankRun::runStep(int64_t step) {
+  auto begin = std::chrono::steady_clock::now();
+  fillInputs(step);
+  bool keepsGradients = step == steps && !options.dump.empty();
+  executor.runStep(step, learningRate(descriptor.optimizer, step, steps),
+                   [&](const Call &call) {
+                     if (keepsGradients && isUpdate(call))
+                       results.gradients.take(descriptor, executor.regions());
+                   });
+  executor.checkFingerprint();
+  std::chrono::duration<double, std::milli> took =
+      std::chrono::steady_clock::now() - begin;
+  StepReport report;
+  report.step = step;
+  report.loss = executor.scalar("loss");
+  report.gradNorm = executor.scalar("grad_norm");
+  report.tokens = executor.scalar("tokens");
+  report.isSkipped = executor.scalar("skipped") != 0;
+  report.stepMs = took.count();
+  return report;
+}
+
+void RankRun::checkLoss(const StepReport &report) const {
+  if (std::isfinite(report.loss) || report.isSkipped)
+    return;
+  throw Error(ExitCode::NonFinite,
+              "the loss is not finite: got " + std::to_string(report.loss),
+              "lower optimizer.lr, or set optimizer.skip_nonfinite = true");
+}
+
+std::string RankRun::whereabouts(int64_t step) const {
+  std::string place = "step " + std::to_string(step) + ": ";
+  std::string last = executor.lastCollective();
+  return last.empty() ? place : place + "in " + last + ": ";
+}
+
+void RankRun::train(const volatile std::sig_atomic_t &stopRequested) {
+  std::optional<Progress> progress;
+  if (communicator.rank() == 0)
+    progress.emplace(steps, options.logEvery, options.metrics);
+  for (int64_t step = 1; step <= steps; ++step) {
+    try {
+      StepReport report = runStep(step);
+      results.losses.push_back(report.loss);
+      if (progress)
+        progress->report(report);
+      checkLoss(report);
+    } catch (const PeerFailed &error) {
+      throw PeerFailed(error.rank(),
+                       error.code() == ExitCode::Stopped
+                           ? static_cast<int>(ExitCode::Stopped)
+                           : -1,
+                       whereabouts(step) + error.what());
+    } catch (const Error &error) {
+      throw Error(error.code(), whereabouts(step) + error.what(), error.note());
+    }
+    if (stopRequested && step < steps)
+      throw Error(ExitCode::Stopped,
+                  "stopped by a signal after step " + std::to_string(step));
+  }
+  if (!options.dump.empty())
+    writeDump(options.dump, program, executor.regions(), communicator, results);
+}
+
+void weft::trainRank(const Program &program, Communicator &communicator,
+                     const TrainOptions &options,
+                     const volatile std::sig_atomic_t &stopRequested) {
+  handshake(program.descriptor, communicator);
+  RankRun(program, communicator, options).train(stopRequested);
+}
+
+void weft::reportError(const Error &error, int rank, int worldSize) {
+  std::string text = "[rank " + std::to_string(rank) + "/" +
+                     std::to_string(worldSize) + "] " + error.what() + "\n";
+  if (!error.note().empty())
+    text += "note: " + error.note() + "\n";
+  std::fwrite(text.data(), 1, text.size(), stderr); // one write: not mixed
+}
