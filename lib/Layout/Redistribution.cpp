@@ -43,6 +43,10 @@ struct CostModel {
     return localBytes(mesh, shape, elementBytes, layout);
   }
   double trafficOf(const Move &move, double before, double after) const;
+  double timeOf(double traffic) const {
+    constexpr double megabyte = 1e6;
+    return traffic / megabyte * cost.microsecondsPerMegabyte;
+  }
   double costOf(const Move &move, double before) const;
 };
 
@@ -77,9 +81,7 @@ double CostModel::trafficOf(const Move &move, double before,
 }
 
 double CostModel::costOf(const Move &move, double before) const {
-  constexpr double megabyte = 1e6;
-  double traffic = trafficOf(move, before, bytes(move.after));
-  double time = traffic / megabyte * cost.microsecondsPerMegabyte;
+  double time = timeOf(trafficOf(move, before, bytes(move.after)));
   if (communicates(move.kind))
     return moveOverhead + cost.latency + time;
   return moveOverhead + time / copySpeedup;
@@ -125,17 +127,20 @@ struct QueueEntry {
 class Search {
 public:
   Search(const RedistributionProblem &problem, const CostModel &model)
-      : problem(problem), model(model) {}
+      : problem(problem), model(model), bytesAtEnd(model.bytes(problem.to)) {}
   llvm::SmallVector<Move> run(const Layout &from);
 
 private:
   double estimate(const Layout &layout) const;
+  int64_t numExchangesLeft(const Layout &layout) const;
+  double trafficLeft(const Layout &layout) const;
   void reach(const Layout &layout, Node node);
   void expand(const Layout &layout, double cost);
   llvm::SmallVector<Move> path() const;
 
   const RedistributionProblem &problem;
   const CostModel &model;
+  double bytesAtEnd;
   // Keys of an unordered_map stay where they are: nodes point at them.
   std::unordered_map<Layout, Node, LayoutHash> memo;
   std::priority_queue<QueueEntry> queue;
@@ -144,26 +149,48 @@ private:
 
 } // namespace
 
-/// The latency of the exchanges still needed. Each one empties one dim of
-/// axes that must leave it, or reduces partial axes; where shards may become
-/// partial, one reduction could do for all.
-double Search::estimate(const Layout &layout) const {
+/// A lower bound on exchanges. Each one empties one dim of axes that must
+/// leave it, or reduces partial axes; where shards may become partial, one
+/// reduction could do for all.
+int64_t Search::numExchangesLeft(const Layout &layout) const {
   llvm::SmallVector<bool, 8> leavesDim(problem.numDims(), false);
   bool reduces = false;
   for (const Placement &entry : layout.entries()) {
     std::optional<Placement> end = problem.to.placementOf(entry.axis);
-    if (end && (*end == entry || end->kind == PlacementKind::Partial) &&
-        entry.kind == PlacementKind::Shard)
-      continue;
-    if (entry.kind == PlacementKind::Shard)
+    if (entry.kind == PlacementKind::Partial)
+      reduces |= end != entry;
+    else if (end != entry && !(end && end->kind == PlacementKind::Partial))
       leavesDim[entry.dim] = true;
-    else if (!end || *end != entry)
-      reduces = true;
   }
   int64_t needed = llvm::count(leavesDim, true) + (reduces ? 1 : 0);
-  if (!problem.kinds.empty())
-    needed = std::min<int64_t>(needed, 1);
-  return static_cast<double>(needed) * model.cost.latency;
+  return problem.kinds.empty() ? needed : std::min<int64_t>(needed, 1);
+}
+
+/// A lower bound on bytes, the greater of two:
+///   gathering: a rank must receive what it lacks of its final tensor, where
+///     a partial axis to be reduced counts as a shard (reducing it costs at
+///     least as much as gathering one);
+///   reducing: a reduce-scatter of all partial axes, after all slicing.
+/// Both are zero if the end is partial, which shards become for free.
+double Search::trafficLeft(const Layout &layout) const {
+  if (problem.to.hasPartial())
+    return 0;
+  double partialSize = 1, slicedSize = 1;
+  for (int axis : layout.partialAxes())
+    partialSize *= static_cast<double>(model.mesh.atomSize(axis));
+  for (const Placement &entry : problem.to.entries())
+    if (!layout.placementOf(entry.axis))
+      slicedSize *= static_cast<double>(model.mesh.atomSize(entry.axis));
+  double bytes = model.bytes(layout);
+  double gathering = bytesAtEnd - bytes / partialSize;
+  double reducing = bytes / slicedSize * (1 - 1 / partialSize);
+  return std::max({gathering, reducing, 0.0});
+}
+
+double Search::estimate(const Layout &layout) const {
+  double latency =
+      static_cast<double>(numExchangesLeft(layout)) * model.cost.latency;
+  return latency + model.timeOf(trafficLeft(layout));
 }
 
 void Search::reach(const Layout &layout, Node node) {
