@@ -52,11 +52,6 @@ std::vector<double> reference(const ContractSpec &spec, const Floats &a,
   }
 }
 
-std::string kernelName(size_t i) {
-  std::string name = "k";
-  return name.append(std::to_string(i));
-}
-
 struct Case {
   std::string equation;
   Shape a, b;
@@ -111,13 +106,13 @@ Floats runCase(Harness &harness, const std::string &name,
 TEST(Contract, EqualsPlainLoops) {
   Harness harness;
   for (size_t i = 0; i < cases().size(); ++i)
-    emitContract(harness.site(kernelName(i)), specOf(harness, cases()[i]));
+    emitContract(harness.site(numbered("k", i)), specOf(harness, cases()[i]));
   ASSERT_NO_FATAL_FAILURE(harness.build());
   for (size_t i = 0; i < cases().size(); ++i) {
     ContractSpec spec = specOf(harness, cases()[i]);
     Floats a = randomFloats(product(spec.a), 1);
     Floats b = randomFloats(product(spec.b), 2);
-    Floats c = runCase(harness, kernelName(i), spec, a, b);
+    Floats c = runCase(harness, numbered("k", i), spec, a, b);
     EXPECT_LT(relativeError(c, reference(spec, a, b)), 2e-6)
         << spec.equation << " case " << i;
   }
@@ -128,14 +123,14 @@ TEST(Contract, KeepsItsBitsOnEveryVectorWidth) {
   for (const char *cpu : {"native", "x86-64-v3", "x86-64-v2"}) {
     Harness harness(cpu);
     for (size_t i = 0; i < cases().size(); ++i)
-      emitContract(harness.site(kernelName(i)), specOf(harness, cases()[i]));
+      emitContract(harness.site(numbered("k", i)), specOf(harness, cases()[i]));
     ASSERT_NO_FATAL_FAILURE(harness.build());
     auto &mine = results.emplace_back();
     for (size_t i = 0; i < cases().size(); ++i) {
       ContractSpec spec = specOf(harness, cases()[i]);
       Floats a = randomFloats(product(spec.a), 1);
       Floats b = randomFloats(product(spec.b), 2);
-      mine.push_back(runCase(harness, kernelName(i), spec, a, b));
+      mine.push_back(runCase(harness, numbered("k", i), spec, a, b));
     }
   }
   for (size_t i = 0; i < cases().size(); ++i) {

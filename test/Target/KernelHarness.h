@@ -18,6 +18,8 @@
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
 
+#include "llvm/ADT/Twine.h"
+
 #include "gtest/gtest.h"
 
 #include <cmath>
@@ -53,8 +55,9 @@ public:
   void build() {
     ASSERT_TRUE(mlir::succeeded(mlir::verify(module)));
     static int count = 0;
-    std::string stem = "/tmp/weft-kernel-test-" + std::to_string(getpid()) +
-                       "-" + std::to_string(count++);
+    std::string stem = (llvm::Twine("/tmp/weft-kernel-test-") +
+                        llvm::Twine(getpid()) + "-" + llvm::Twine(count++))
+                           .str();
     std::string object = stem + ".o", shared = stem + ".so";
     ASSERT_TRUE(mlir::succeeded(emitObject(module, object, target)));
     ASSERT_TRUE(mlir::succeeded(linkSharedLibrary({object}, shared, loc)));
@@ -96,6 +99,11 @@ private:
   mlir::Builder builder;
   void *library = nullptr;
 };
+
+/// "k", 3 -> "k3"
+inline std::string numbered(const char *stem, size_t number) {
+  return (llvm::Twine(stem) + llvm::Twine(number)).str();
+}
 
 /// Values in [-1, 1), the same for the same seed.
 inline Floats randomFloats(int64_t count, unsigned seed = 1) {

@@ -24,6 +24,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 #include <optional>
+#include <vector>
 
 namespace weft {
 
@@ -70,6 +71,92 @@ int64_t contractScratchBytes(const ContractSpec &spec,
 /// (A, B, C[, scratch])
 mlir::func::FuncOp emitContract(const KernelSite &site,
                                 const ContractSpec &spec);
+
+//===------------------------------------------------------------------===//
+// Elementwise regions
+//===------------------------------------------------------------------===//
+
+/// One operation on elements. Operands and `ScalarNode::type` are scalar types;
+/// i1 values live in registers only, memory holds i8.
+enum class Scalar {
+  // clang-format off
+  Input, Constant, Iota,
+  Neg, Abs, Exp, Log, Sqrt, Rsqrt, Sin, Cos, Tanh, Erf, Sigmoid, Silu, Gelu,
+  GeluTanh, Relu, Not, Cast,
+  Add, Sub, Mul, Div, Pow, Maximum, Minimum, And, Or,
+  Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual,
+  Select
+  // clang-format on
+};
+
+struct ScalarNode {
+  Scalar op;
+  mlir::Type type;
+  /// Earlier nodes.
+  llvm::SmallVector<unsigned, 3> operands;
+  /// Input: which one. Iota: along which dim.
+  unsigned index = 0;
+  /// Constant: the value (exact for i64 up to 2^53).
+  double value = 0;
+};
+
+/// An input: element type, shape of its memory, and its stride along each dim
+/// of the region's shape (0: repeated), from element `offset` on.
+struct ElementwiseInput {
+  mlir::Type type;
+  Shape memory;
+  Shape strides;
+  int64_t offset = 0;
+};
+
+/// Computes `outputs` (nodes) at every point of `shape`; all outputs are
+/// row-major of that shape. Works in place on inputs of the same strides.
+struct ElementwiseSpec {
+  Shape shape;
+  llvm::SmallVector<ElementwiseInput> inputs;
+  std::vector<ScalarNode> nodes;
+  llvm::SmallVector<unsigned> outputs;
+};
+
+/// Strides of a tensor of shape `memory` placed at `dims` of a region of
+/// `numDims` dims.
+Shape broadcastStrides(llvm::ArrayRef<int64_t> memory,
+                       llvm::ArrayRef<int64_t> dims, int64_t numDims);
+/// Row-major strides.
+Shape rowMajorStrides(llvm::ArrayRef<int64_t> shape);
+/// (inputs, outputs)
+mlir::func::FuncOp emitElementwise(const KernelSite &site,
+                                   const ElementwiseSpec &spec);
+
+/// A strided copy: element i of `shape` goes from
+/// inOffset + sum i*inStrides to outOffset + sum i*outStrides. With
+/// `fillRest`, all other elements of the output become `fill`. Transposes,
+/// slices, pads, broadcasts.
+struct CopySpec {
+  mlir::Type type;
+  Shape shape;
+  Shape inMemory, outMemory;
+  Shape inStrides, outStrides;
+  int64_t inOffset = 0, outOffset = 0;
+  std::optional<double> fill;
+};
+/// (input, output)
+mlir::func::FuncOp emitCopy(const KernelSite &site, const CopySpec &spec);
+/// Inputs of the given shapes joined along `dim`: (inputs..., output)
+mlir::func::FuncOp emitConcat(const KernelSite &site, mlir::Type type,
+                              llvm::ArrayRef<Shape> inputs, int64_t dim);
+
+enum class ReduceKind { Sum, Max, Min, Product };
+
+/// Removes the increasing `dims` of `shape`.
+struct ReduceSpec {
+  ReduceKind kind;
+  mlir::Type type;
+  Shape shape;
+  Shape dims;
+};
+/// (input, output)
+mlir::func::FuncOp emitReduce(const KernelSite &site, const ReduceSpec &spec);
 
 } // namespace weft
 

@@ -133,6 +133,11 @@ inline int64_t lanesOf(Value value) {
   auto vector = llvm::dyn_cast<mlir::VectorType>(value.getType());
   return vector ? vector.getNumElements() : 1;
 }
+/// The element type in memory: i1 is stored as i8.
+inline Type storedType(Type type) {
+  return type.isInteger(1) ? Type(mlir::IntegerType::get(type.getContext(), 8))
+                           : type;
+}
 /// `type` with the lanes of `like`.
 inline Type typeLike(Value like, Type type) {
   auto vector = llvm::dyn_cast<mlir::VectorType>(like.getType());
