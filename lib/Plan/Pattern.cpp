@@ -45,8 +45,8 @@ static llvm::Error parseSide(StringRef text, StringRef rest, PatternSide &side,
                        "comes nothing, \"[1]\" or \".name\"");
 }
 
-llvm::Expected<Pattern> Pattern::parse(StringRef text) {
-  Pattern pattern;
+llvm::Expected<NamePattern> NamePattern::parse(StringRef text) {
+  NamePattern pattern;
   pattern.text = text.str();
   auto [path, rest] = text.split(':');
   if (path.empty())
@@ -66,7 +66,7 @@ llvm::Expected<Pattern> Pattern::parse(StringRef text) {
   return pattern;
 }
 
-bool Pattern::matches(StringRef name) const {
+bool NamePattern::matches(StringRef name) const {
   StringRef left = path();
   while (!left.empty() && !name.empty()) {
     auto [segment, leftRest] = left.split('.');
@@ -80,7 +80,7 @@ bool Pattern::matches(StringRef name) const {
 }
 
 std::optional<size_t>
-Pattern::select(llvm::ArrayRef<BoundaryValue> values) const {
+NamePattern::select(llvm::ArrayRef<BoundaryValue> values) const {
   std::optional<size_t> first;
   for (auto [position, value] : llvm::enumerate(values)) {
     if (index ? value.index == *index
@@ -93,8 +93,8 @@ Pattern::select(llvm::ArrayRef<BoundaryValue> values) const {
   return index || !valueName.empty() ? std::nullopt : first;
 }
 
-Pattern Pattern::prefixed(StringRef prefix) const {
-  Pattern result = *this;
+NamePattern NamePattern::prefixed(StringRef prefix) const {
+  NamePattern result = *this;
   if (!prefix.empty())
     result.text = (prefix + "." + text).str();
   return result;
@@ -109,7 +109,8 @@ std::string weft::generalize(StringRef name) {
 }
 
 std::optional<std::string>
-weft::suggestName(const Pattern &pattern, llvm::ArrayRef<std::string> names) {
+weft::suggestName(const NamePattern &pattern,
+                  llvm::ArrayRef<std::string> names) {
   // `*` against generalized names; without `*`, against the names themselves,
   // where a wrong number is a likely slip too.
   bool isGeneral = pattern.path().contains('*');

@@ -7,12 +7,12 @@
 
 using namespace weft;
 
-static Pattern pattern(llvm::StringRef text) {
-  return llvm::cantFail(Pattern::parse(text));
+static NamePattern pattern(llvm::StringRef text) {
+  return llvm::cantFail(NamePattern::parse(text));
 }
 
 static std::string errorOf(llvm::StringRef text) {
-  llvm::Expected<Pattern> parsed = Pattern::parse(text);
+  llvm::Expected<NamePattern> parsed = NamePattern::parse(text);
   return parsed ? "" : llvm::toString(parsed.takeError());
 }
 

@@ -30,14 +30,14 @@ struct BoundaryValue {
   bool isFloating = true;
 };
 
-class Pattern {
+class NamePattern {
 public:
   /// Fails with a message that quotes `text`.
   ///
   ///   "model.layers.*"      fine
   ///   "model.h*.mlp"        error: `*` stands for a whole number
   ///   "model.mlp:inputs"    error: after ":" comes input or output
-  static llvm::Expected<Pattern> parse(llvm::StringRef text);
+  static llvm::Expected<NamePattern> parse(llvm::StringRef text);
 
   /// True if the part before ":" matches all of `name`.
   ///
@@ -58,7 +58,7 @@ public:
     return llvm::StringRef(text).split(':').first;
   }
   /// The same pattern below `prefix`: `layers.*` -> `model.layers.*`.
-  Pattern prefixed(llvm::StringRef prefix) const;
+  NamePattern prefixed(llvm::StringRef prefix) const;
 
 private:
   std::string text;
@@ -72,7 +72,7 @@ private:
 ///
 ///   model.layers.*.mlp.up_prj, names model.layers.{0,1}.mlp.{up,gate}_proj
 ///     -> model.layers.*.mlp.up_proj
-std::optional<std::string> suggestName(const Pattern &pattern,
+std::optional<std::string> suggestName(const NamePattern &pattern,
                                        llvm::ArrayRef<std::string> names);
 
 /// `name` with every number between dots replaced by `*`.
