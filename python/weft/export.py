@@ -24,7 +24,7 @@ from weft.errors import COMPILE, UnsupportedOperators, WeftError
 from weft.importer.call import type_of
 from weft.importer.loss import loss_terms
 from weft.importer.walk import Walk
-from weft.ir import Value
+from weft.ir import Op, Value
 from weft.locations import Locations
 from weft.model import Model
 from weft.slots import Slot
@@ -46,29 +46,54 @@ class _Step(torch.nn.Module):
 
 
 @dataclass(frozen=True)
-class _Import:
-    """What the importer makes of an exported program."""
+class Imported:
+    """A model as `nn` ops: slots, function arguments (named by their slots), results as (slot, value), live ops, tensors to keep."""
 
     slots: list[Slot]
     arguments: list[Value]
-    walk: Walk
-    loss: Value
+    results: list[tuple[str, Value]]
+    ops: list[Op]
+    tensors: Tensors
 
 
 def export_model(model: Model, directory: str | Path) -> None:
     """Writes `model.mlir`, `config.json` and, where there are values to keep, `weights/model.safetensors`."""
     directory = Path(directory)
-    program = _trace(model)
-    tensors = collect_tensors(model, program)
-    imported = _import(model, program, tensors)
-    text = _module_text(model, imported)
+    imported = import_model(model)
+    text = print_module(
+        header=_header(model), slots=imported.slots, arguments=imported.arguments, results=imported.results, ops=imported.ops,
+        place=imported.tensors.place,
+    )  # fmt: skip
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "model.mlir").write_text(text)
-    (directory / "config.json").write_text(json.dumps(_config(model, tensors), indent=2) + "\n")
+    (directory / "config.json").write_text(json.dumps(_config(model, imported.tensors), indent=2) + "\n")
     shutil.rmtree(directory / "weights", ignore_errors=True)
-    if tensors.stored:
+    if imported.tensors.stored:
         (directory / "weights").mkdir()
-        save_file(tensors.stored, directory / "weights" / "model.safetensors")
+        save_file(imported.tensors.stored, directory / "weights" / "model.safetensors")
+
+
+def import_model(model: Model) -> Imported:
+    """Traces a model and translates it."""
+    program = _trace(model)
+    tensors = collect_tensors(model, program)
+    walk = Walk(Builder(tensors.place), Locations(root="module", loss=model.criterion or model.loss))
+    arguments, inputs = _inputs(model, program, tensors, walk.build)
+    loss = walk.run(program.graph_module, inputs)[0]
+    if walk.refusals:
+        raise UnsupportedOperators(walk.refusals)
+    if not isinstance(loss, Value) or loss.type.shape != () or not loss.type.is_float:
+        found = loss.type if isinstance(loss, Value) else type(loss).__name__
+        raise WeftError(f"the loss is not a scalar of a floating type: got {found}", exit_code=COMPILE)
+    slots, results, place = list(tensors.slots), [], walk.build.location
+    for i, (total, weight, coefficient) in enumerate(loss_terms(walk.build, loss)):
+        for name, value, factor in ((f"term{i}.sum", total, coefficient), (f"term{i}.weight", weight, None)):
+            slots.append(Slot(name, value.type, "scalar", "microbatch", place, coefficient=factor))
+            results.append((name, value))
+    ops = walk.build.graph.live([value for _, value in results])
+    used = {operand for op in ops for operand in op.operands} | {value for _, value in results}
+    arguments = [value for value in arguments if value in used or value.name in model.batch]
+    return Imported(slots, arguments, results, ops, tensors)
 
 
 def _trace(model: Model) -> torch.export.ExportedProgram:
@@ -83,12 +108,13 @@ def _trace(model: Model) -> torch.export.ExportedProgram:
             raise WeftError(f"torch.export cannot trace the model: {error}", exit_code=COMPILE) from error
 
 
-def _import(model: Model, program: torch.export.ExportedProgram, tensors: Tensors) -> _Import:
-    build = Builder(tensors.place)
-    walk = Walk(build, Locations(root="module", loss=model.criterion or model.loss))
+def _inputs(
+    model: Model, program: torch.export.ExportedProgram, tensors: Tensors, build: Builder
+) -> tuple[list[Value], list[Value | None]]:  # fmt: skip
+    """The function's possible arguments, and what each placeholder of the graph is: an argument, a constant, or nothing."""
     slots = {slot.name: slot for slot in tensors.slots}
     arguments: dict[str, Value] = {}
-    inputs: list[object] = []
+    inputs: list[Value | None] = []
     batch = iter(model.batch)
     for spec in program.graph_signature.input_specs:
         name = next(batch) if spec.target is None else tensors.slot_of.get(spec.target)
@@ -100,30 +126,7 @@ def _import(model: Model, program: torch.export.ExportedProgram, tensors: Tensor
             inputs.append(build.constant(type_of(constant), constant.flatten().tolist()))
         else:
             inputs.append(None)  # a buffer that nothing reads
-    loss = walk.run(program.graph_module, inputs)[0]
-    if walk.refusals:
-        raise UnsupportedOperators(walk.refusals)
-    if not isinstance(loss, Value) or loss.type.shape != () or not loss.type.is_float:
-        raise WeftError(f"the loss is not a scalar of a floating type: got {loss.type}", exit_code=COMPILE)
-    return _Import(tensors.slots, list(arguments.values()), walk, loss)
-
-
-def _module_text(model: Model, imported: _Import) -> str:
-    build, place = imported.walk.build, imported.walk.build.location
-    terms = loss_terms(build, imported.loss)
-    slots, results = list(imported.slots), []
-    for i, (total, weight, coefficient) in enumerate(terms):
-        for name, value, factor in ((f"term{i}.sum", total, coefficient), (f"term{i}.weight", weight, None)):
-            slots.append(Slot(name, value.type, "scalar", "microbatch", place, coefficient=factor))
-            results.append((name, value))
-    ops = build.graph.live([value for _, value in results])
-    used = {operand for op in ops for operand in op.operands} | {value for _, value in results}
-    inputs = [Value(slot.type, name=slot.name) for slot in slots if slot.kind == "input"]
-    arguments = [value for value in imported.arguments if value in used or value.name in model.batch]
-    assert [v.name for v in arguments if v.name in model.batch] == [v.name for v in inputs]
-    return print_module(
-        header=_header(model), slots=slots, arguments=arguments, results=results, ops=ops, place=place
-    )  # fmt: skip
+    return list(arguments.values()), inputs
 
 
 def _header(model: Model) -> dict[str, object]:

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 import torch
-from conftest import EXAMPLES, Exported, export
-from safetensors.torch import load_file
+from conftest import EXAMPLES, Exported, export, run_main
+from safetensors.torch import load_file, save_file
+from weft.export_command import main
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -87,6 +88,19 @@ def test_weights_folder_round_trip(tiny: Exported, tmp_path: Path) -> None:
     again = export("tiny.json", tmp_path, "--weights", tiny.folder / "weights")
     ours, theirs = (load_file(model.folder / "weights/model.safetensors") for model in (again, tiny))
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_incomplete_weights_are_refused(tiny: Exported, tmp_path: Path) -> None:
+    weights = load_file(tiny.folder / "weights/model.safetensors")
+    del weights["model.norm.weight"]
+    save_file(weights, tmp_path / "model.safetensors")
+    config = ("--hf", EXAMPLES / "tiny.json", "--batch", 4, "--seq", 64, "-o", tmp_path / "out")
+    run = run_main(main, *config, "--weights", tmp_path)
+    assert run.code == 3 and "lacks 1 weights: model.norm.weight" in run.err
+    weights["model.norm.weight"] = torch.ones(7)
+    save_file(weights, tmp_path / "model.safetensors")
+    run = run_main(main, *config, "--weights", tmp_path)
+    assert run.code == 3 and "cannot be loaded" in run.err
 
 
 def test_shapes_only(shapes_only: Exported, tiny: Exported) -> None:
