@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where in the model a graph node comes from: the module's path and the innermost line of the model's own source.
 
-torch.export records a stack of modules and of source lines per node. Lines of this package and of PyTorch are passed over; are made relative to the folder Python imported them from, so that the text does not depend on the machine.
+torch.export records a stack of modules, and of the source lines in their `forward` methods, per node: what runs in a function that
+`forward` calls is placed at the call. Lines of this package and of PyTorch are passed over; what has no other is placed at the loss
+function. Paths are made relative to the folder Python imported them from, so that the text does not depend on the machine.
 """
 
 import inspect
