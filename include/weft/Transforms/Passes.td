@@ -14,6 +14,26 @@ class Weft_Pass<string flag> : Pass<flag, "::mlir::ModuleOp"> {
 }
 
 //===----------------------------------------------------------------------===//
+// global
+//===----------------------------------------------------------------------===//
+
+def RecognizeCompositesPass : Weft_Pass<"nn-recognize-composites"> {
+  let summary = "turn decomposed forms into composite ops";
+  let description = [{
+    Norms, rotary embeddings, softmax and cross-entropy written in elementary
+    ops become `nn.rms_norm` and so on, which have a better kernel or a better
+    sharding rule than their parts. The forms are functions in
+    lib/Transforms/Composites.mlir, embedded in the compiler; its head says how
+    they are read. Looks through `nn.boundary`; parts that something else uses
+    stay.
+  }];
+  let options = [
+    Option<"forms", "forms", "std::string", /*default=*/"",
+           "a file of forms to use in place of the embedded ones">,
+  ];
+}
+
+//===----------------------------------------------------------------------===//
 // global -> annotated
 //===----------------------------------------------------------------------===//
 

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// dist-optimize-redistributes: fewer layout changes, same values.
+//
+// In program order: a redistribute that changes nothing is dropped; one of a
+// redistribute that has no other use skips it (partial -> replicated ->
+// sharded is one reduce-scatter); two of one value to one layout are shared.
+#include "weft/Transforms/Passes.h"
+
+namespace weft {
+#define GEN_PASS_DEF_OPTIMIZEREDISTRIBUTESPASS
+#include "weft/Transforms/Passes.h.inc"
+} // namespace weft
+
+using namespace mlir;
+using namespace weft;
+
+/// Takes the value from before a redistribute that nobody else needs.
+static void skipInner(dist::RedistributeOp op) {
+  auto inner = op.getInput().getDefiningOp<dist::RedistributeOp>();
+  if (inner && inner->hasOneUse())
+    op.getInputMutable().assign(inner.getInput());
+  if (inner && inner->use_empty())
+    inner.erase();
+}
+
+static void optimize(func::FuncOp function) {
+  llvm::DenseMap<std::pair<Value, Type>, Value> seen;
+  for (auto op : llvm::make_early_inc_range(
+           function.getOps<dist::RedistributeOp>())) {
+    if (op->use_empty()) {
+      op.erase();
+      continue;
+    }
+    skipInner(op);
+    if (op.getInput().getType() == op.getType()) {
+      op.replaceAllUsesWith(op.getInput());
+      op.erase();
+      continue;
+    }
+    auto [it, isNew] =
+        seen.try_emplace({op.getInput(), op.getType()}, op.getResult());
+    if (isNew)
+      continue;
+    op.replaceAllUsesWith(it->second);
+    op.erase();
+  }
+}
+
+namespace {
+struct OptimizeRedistributesPass
+    : weft::impl::OptimizeRedistributesPassBase<OptimizeRedistributesPass> {
+  void runOnOperation() override {
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      optimize(function);
+  }
+};
+} // namespace
