@@ -14,6 +14,10 @@ import pytest
 EXAMPLES = Path(__file__).parents[2] / "python" / "examples"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", 'slow: left out of the quick tests by -m "not slow"')
+
+
 @dataclass(frozen=True)
 class Run:
     """What a command line did."""

@@ -12,12 +12,12 @@ from weft.export import import_model
 from weft.hf import Weights, build_module, load_config, make_model
 from weft.model import Model, from_function
 
-_SMALL = {
+SMALL = {
     "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
     "vocab_size": 64, "max_position_embeddings": 32, "pad_token_id": None, "bos_token_id": None, "eos_token_id": None,
 }  # fmt: skip
 _GPT2 = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 32, "resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0}
-_KINDS = {
+KINDS = {
     "qwen2": {}, "qwen3": {"head_dim": 8}, "gemma": {"head_dim": 8}, "olmo2": {}, "phi3": {}, "gpt_neox": {}, "gpt2": _GPT2,
 }  # fmt: skip
 
@@ -53,9 +53,10 @@ def test_examples(config: str) -> None:
     _check_config(EXAMPLES / config)
 
 
-@pytest.mark.parametrize("kind", _KINDS)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
 def test_kinds_of_models(kind: str, tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({**_SMALL, **_KINDS[kind], "model_type": kind}))
+    (tmp_path / "config.json").write_text(json.dumps({**SMALL, **KINDS[kind], "model_type": kind}))
     _check_config(tmp_path)
 
 
