@@ -14,6 +14,7 @@
 #include "weft/Layout/Propagation.h"
 #include "weft/Transforms/Decisions.h"
 #include "weft/Transforms/Passes.h"
+#include "weft/Transforms/Units.h"
 #include "llvm/Support/DebugLog.h"
 
 #define DEBUG_TYPE "dist-propagate-layouts"
@@ -76,22 +77,6 @@ private:
 
 } // namespace
 
-/// True if `op` depends on the seed of a loss term: it belongs to backward.
-static void markBackward(func::FuncOp function,
-                         llvm::DenseSet<Operation *> &backward) {
-  for (int i = 0, e = function.getNumArguments(); i < e; ++i) {
-    auto slot = pipe::slotOfArgument(function, i);
-    if (!slot || !slot.getValue().ends_with(".seed"))
-      continue;
-    for (Operation *user : function.getArgument(i).getUsers())
-      backward.insert(user);
-  }
-  for (Operation &op : function.front())
-    if (backward.contains(&op))
-      for (Operation *user : op.getUsers())
-        backward.insert(user);
-}
-
 static int64_t bytesOf(Value value) {
   auto type = cast<RankedTensorType>(value.getType());
   return type.getNumElements() *
@@ -132,8 +117,7 @@ LogicalResult Propagation::seedConstrain(dist::ConstrainOp op) {
 }
 
 LogicalResult Propagation::collect(func::FuncOp function) {
-  llvm::DenseSet<Operation *> backward;
-  markBackward(function, backward);
+  llvm::DenseSet<Operation *> backward = backwardOps(function);
   for (Operation &op : function.front().without_terminator()) {
     order.push_back(&op);
     if (auto decided = op.getAttrOfType<ArrayAttr>(kLayoutsAttrName)) {

@@ -33,6 +33,13 @@ def RecognizeCompositesPass : Weft_Pass<"nn-recognize-composites"> {
   ];
 }
 
+class Weft_ProgPass<string flag> : Pass<flag, "::mlir::ModuleOp"> {
+  let dependentDialects = ["::weft::dist::DistDialect", "::weft::nn::NNDialect",
+                           "::weft::pipe::PipeDialect",
+                           "::weft::prog::ProgDialect",
+                           "::mlir::func::FuncDialect"];
+}
+
 //===----------------------------------------------------------------------===//
 // global -> annotated
 //===----------------------------------------------------------------------===//
@@ -150,6 +157,16 @@ def PropagateLayoutsPass : Weft_Pass<"dist-propagate-layouts"> {
   }];
 }
 
+def DecomposeShardedPass : Weft_Pass<"dist-decompose-sharded"> {
+  let summary = "decompose ops whose whole factor stays sharded";
+  let description = [{
+    Where a slot, a style or a constraint shards a dim that an op needs whole,
+    and the op has a decomposition, the op becomes it and propagation goes on
+    over the new values only. With loss parallelism cross-entropy becomes
+    three reductions of [batch, seq] fields.
+  }];
+}
+
 def MaterializeLayoutsPass : Weft_Pass<"dist-materialize-layouts"> {
   let summary = "turn decided layouts into types";
   let description = [{
@@ -190,12 +207,98 @@ def PartitionPass : Weft_Pass<"dist-partition"> {
   }];
 }
 
+def PlanRecomputePass : Weft_Pass<"dist-plan-recompute"> {
+  let summary = "decide which gathered parameters backward gathers again";
+  let description = [{
+    Writes `gathered = "again" | "saved"` on every all_gather of a parameter
+    that belongs to a unit; one that is there is left alone.
+  }];
+  let options = [
+    Option<"reshard", "reshard", "std::string", /*default=*/"\"default\"",
+           "blocks: default (all but the last again), always or never">,
+    Option<"root", "root", "std::string", /*default=*/"\"gather\"",
+           "the root unit: gather again, or keep">,
+  ];
+}
+
+def ApplyRecomputePass : Weft_Pass<"dist-apply-recompute"> {
+  let summary = "gather again what backward does not find";
+  let description = [{
+    Clones each gather marked "again", with the ops that only change its form,
+    before the first backward user; forward keeps the original.
+  }];
+}
+
+def BucketCollectivesPass : Weft_Pass<"dist-bucket-collectives"> {
+  let summary = "merge the collectives of a unit";
+  let description = [{
+    Gathers of one unit become one op before their first use, reductions of
+    one unit one op behind their last operand. With a bucket size reductions
+    of several units merge while they fit.
+  }];
+  let options = [
+    Option<"bucketBytes", "bucket-bytes", "int64_t", /*default=*/"0",
+           "size up to which reductions merge across units; 0: never">,
+  ];
+}
+
+def BuildSchedulePass : Weft_Pass<"pipe-build-schedule"> {
+  let summary = "write the table of one step";
+  let description = [{
+    One stage: weigh per microbatch, seed, the joint function per microbatch,
+    the reduction of open gradients, the update. A table that is there is left
+    alone.
+  }];
+  let options = [
+    Option<"microbatches", "microbatches", "int64_t", /*default=*/"1",
+           "microbatches of a step">,
+  ];
+}
+
 def VerifyLocalPass : Weft_Pass<"dist-verify-local"> {
   let summary = "check that the program is one rank's view";
   let description = [{
     Closes the local phase: no type in a function carries a layout, no
     `dist.redistribute`, every collective names axes of the mesh and a group
     of more than one rank.
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// local -> program
+//===----------------------------------------------------------------------===//
+
+def DecomposeMovesPass : Weft_ProgPass<"prog-decompose-moves"> {
+  let summary = "rank-dependent ops as ordinary ops on a coordinate";
+  let description = [{
+    `dist.make_partial`, `nn.mask_tail` and an `nn.iota` with an offset become
+    elementwise ops on a `dist.coordinate` or `dist.extent`;
+    `dist.shard_slice` becomes a `prog.window`.
+
+    ```mlir
+    %start = dist.coordinate over #mesh ["tp"] scale 4 : tensor<i64>
+    %y = prog.window %x from %start dim 0 : (tensor<8xf32>, tensor<i64>) -> tensor<4xf32>
+    ```
+  }];
+}
+
+def FuseRegionsPass : Weft_ProgPass<"prog-fuse-regions"> {
+  let summary = "make one loop of elementwise ops";
+  let description = [{
+    Elementwise ops of one shape that feed each other become a `prog.fused`,
+    as far as nothing outside needs a value in between; splat constants, iotas
+    and broadcasts are cloned into every region that reads them. Greedy in
+    program order. No elementwise op is left outside of a region; no bit
+    changes.
+
+    ```mlir
+    %y = prog.fused %gate, %up : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32> {
+    ^bb0(%g: tensor<4x8xf32>, %u: tensor<4x8xf32>):
+      %s = nn.silu %g : tensor<4x8xf32>
+      %m = nn.mul %s, %u : tensor<4x8xf32>
+      prog.yield %m : tensor<4x8xf32>
+    }
+    ```
   }];
 }
 
