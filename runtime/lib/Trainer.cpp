@@ -167,7 +167,7 @@ StepReport RankRun::runStep(int64_t step) {
   report.step = step;
   report.loss = executor.scalar("loss");
   report.gradNorm = executor.scalar("grad_norm");
-  report.tokens = executor.scalar("tokens");
+  report.tokens = executor.scalar("num_tokens");
   report.isSkipped = executor.scalar("skipped") != 0;
   report.stepMs = took.count();
   return report;

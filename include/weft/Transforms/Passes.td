@@ -114,7 +114,7 @@ def BuildUpdatePass : Weft_Pass<"nn-build-update"> {
     factor min(1, clip / (norm + 1e-6)) and the optimizer as ordinary ops on
     slots, with PyTorch's arithmetic. Writes parameters, optimizer state (slots
     `m.<parameter>`, `v.<parameter>`), zeroed gradients, sums and weights, and
-    the scalars `loss`, `grad_norm`, `skipped`, `tokens` and
+    the scalars `loss`, `grad_norm`, `skipped`, `num_tokens` and
     `fingerprint.sum`. Reads the scalars `step` (from 1), `lr` and
     `fingerprint`, which the runtime writes.
 

@@ -91,7 +91,7 @@ const char weft_program[] =
                "\"global_shape\":[4,6],\"local_shape\":[" ROWS_TEXT ",6],"
                "\"layout\":[{\"axis\":0,\"dim\":0}],\"region\":\"input\","
                "\"offset\":0}," SCALAR("loss", 0) SCALAR("lr", 64)
-                   SCALAR("step", 128) SCALAR("tokens", 192)
+                   SCALAR("step", 128) SCALAR("num_tokens", 192)
                        SCALAR("grad_norm", 256) PARTS("fingerprint", 320)
                            PARTS("fingerprint.sum", 384)
     "{\"name\":\"loss.part\",\"kind\":\"scalar\",\"dtype\":\"f32\","
