@@ -158,6 +158,55 @@ struct ReduceSpec {
 /// (input, output)
 mlir::func::FuncOp emitReduce(const KernelSite &site, const ReduceSpec &spec);
 
+//===------------------------------------------------------------------===//
+// Rows, lookups, losses (f32; `shape` is that of x or of the logits)
+//===------------------------------------------------------------------===//
+
+/// (x, weight, y, rstd)
+mlir::func::FuncOp emitRmsNorm(const KernelSite &site,
+                               llvm::ArrayRef<int64_t> shape, double eps);
+/// (dy, x, weight, rstd, dx, dweight); dweight adds rows in ascending order.
+mlir::func::FuncOp emitRmsNormGrad(const KernelSite &site,
+                                   llvm::ArrayRef<int64_t> shape);
+/// (x, y), along the last dim. In place.
+mlir::func::FuncOp emitSoftmax(const KernelSite &site,
+                               llvm::ArrayRef<int64_t> shape);
+/// (x [B, H, S, D], cos [S, D], sin [S, D], y); `adjoint` applies the
+/// transposed rotation.
+mlir::func::FuncOp emitRotary(const KernelSite &site,
+                              llvm::ArrayRef<int64_t> shape, bool adjoint);
+
+/// Shapes of a lookup: `indices`, and the table or class dim behind it. With
+/// `offset`, a scalar i64 argument after the inputs is subtracted from every
+/// index.
+struct LookupSpec {
+  Shape indices;
+  /// Rows of the table, or classes.
+  int64_t size;
+  /// Elements of a row; 1 for pick and place.
+  int64_t width = 1;
+  bool offset = false;
+};
+/// (ids, table[, offset], out): rows of the table, zero if out of range.
+mlir::func::FuncOp emitEmbedding(const KernelSite &site,
+                                 const LookupSpec &spec);
+/// (dy, ids[, offset], dtable): rows summed in ascending order of the ids.
+mlir::func::FuncOp emitEmbeddingGrad(const KernelSite &site,
+                                     const LookupSpec &spec);
+/// (x [indices..., size], indices[, offset], out): 0 if out of range.
+mlir::func::FuncOp emitPick(const KernelSite &site, const LookupSpec &spec);
+/// (x, indices[, offset], out [indices..., size]): zeros elsewhere.
+mlir::func::FuncOp emitPlace(const KernelSite &site, const LookupSpec &spec);
+
+/// (logits, labels, sum, lse): rows with label -100 do not count; the sum goes
+/// over rows in ascending order. A label out of range counts as -100.
+mlir::func::FuncOp emitCrossEntropy(const KernelSite &site,
+                                    llvm::ArrayRef<int64_t> shape);
+/// (logits, labels, lse, seed[, offset], dlogits). In place on the logits.
+mlir::func::FuncOp emitCrossEntropyGrad(const KernelSite &site,
+                                        llvm::ArrayRef<int64_t> shape,
+                                        bool offset);
+
 } // namespace weft
 
 #endif // WEFT_TARGET_KERNELS_H

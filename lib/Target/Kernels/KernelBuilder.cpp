@@ -206,10 +206,15 @@ Values KernelBuilder::choose(Value condition, TypeRange types,
   auto op = scf::IfOp::create(*this, types, condition,
                               /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(*this);
-  setInsertionPointToStart(op.thenBlock());
-  scf::YieldOp::create(*this, then());
-  setInsertionPointToStart(op.elseBlock());
-  scf::YieldOp::create(*this, otherwise());
+  auto fill = [&](Block *block, llvm::function_ref<Values()> body) {
+    setInsertionPointToStart(block);
+    Values results = body();
+    // Without results the block already has its terminator.
+    if (!types.empty())
+      scf::YieldOp::create(*this, results);
+  };
+  fill(op.thenBlock(), then);
+  fill(op.elseBlock(), otherwise);
   return Values(op.getResults());
 }
 

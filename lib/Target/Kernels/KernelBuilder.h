@@ -124,6 +124,13 @@ private:
   mlir::func::FuncOp function;
 };
 
+/// The product of all dims but the last.
+inline int64_t rowsOf(ArrayRef<int64_t> shape) {
+  int64_t rows = 1;
+  for (int64_t size : shape.drop_back())
+    rows *= size;
+  return rows;
+}
 /// `type` or, if it is a vector, its element type.
 inline Type elementOf(Value value) {
   return mlir::getElementTypeOrSelf(value.getType());

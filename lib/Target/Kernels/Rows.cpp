@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Row kernels: rms_norm and its gradient, softmax, rotary. Each row is read
+// from cache two or three times; sums are 64 partials.
+
+#include "weft/Target/Kernels.h"
+
+#include "KernelBuilder.h"
+#include "MathExpansion.h"
+
+using namespace mlir;
+
+namespace weft {
+
+/// Lanes of a plain pass over a row.
+static int64_t passLanes(const KernelBuilder &b, int64_t count) {
+  int64_t lanes = b.target.lanes;
+  while (lanes < kPartials && lanes < count)
+    lanes *= 2;
+  return lanes;
+}
+
+func::FuncOp emitRmsNorm(const KernelSite &site, ArrayRef<int64_t> shape,
+                         double eps) {
+  KernelBuilder b(site);
+  int64_t size = shape.back();
+  auto rows = MemRefType::get(shape, b.f32());
+  b.begin({rows, MemRefType::get({size}, b.f32()), rows,
+           MemRefType::get(shape.drop_back(), b.f32())});
+  Value x = b.arg(0), weight = b.arg(1), y = b.arg(2), rstds = b.arg(3);
+  b.loop(rowsOf(shape), 1, [&](Value row) {
+    Value base = b.at(b.index(0), row, size);
+    Value squares =
+        b.dot(size, b.target.lanes, b.f32(), [&](Value at, Value mask) {
+          Value v = b.load(x, b.add(base, at), b.target.lanes, mask);
+          return std::pair(v, v);
+        });
+    Value mean = b.div(squares, b.constant(b.f32(), size));
+    Value root = squareRoot(b, b.add(mean, b.constant(b.f32(), eps)));
+    Value rstd = b.div(b.constant(b.f32(), 1.0), root);
+    b.store(rstd, rstds, row);
+    int64_t lanes = passLanes(b, size);
+    Value scale = b.splat(rstd, lanes);
+    b.vectorLoop(size, lanes, [&](Value at, Value mask) {
+      Value v = b.load(x, b.add(base, at), lanes, mask);
+      Value w = b.load(weight, at, lanes, mask);
+      b.store(b.mul(b.mul(v, scale), w), y, b.add(base, at), mask);
+    });
+  });
+  return b.finish();
+}
+
+func::FuncOp emitRmsNormGrad(const KernelSite &site, ArrayRef<int64_t> shape) {
+  KernelBuilder b(site);
+  int64_t size = shape.back();
+  auto rows = MemRefType::get(shape, b.f32());
+  auto row = MemRefType::get({size}, b.f32());
+  b.begin({rows, rows, row, MemRefType::get(shape.drop_back(), b.f32()), rows,
+           row});
+  Value dy = b.arg(0), x = b.arg(1), weight = b.arg(2), rstds = b.arg(3),
+        dx = b.arg(4), dweight = b.arg(5);
+  int64_t lanes = passLanes(b, size);
+  Value zero = b.constant(b.vec(lanes, b.f32()), 0.0);
+  b.vectorLoop(size, lanes,
+               [&](Value at, Value mask) { b.store(zero, dweight, at, mask); });
+  b.loop(rowsOf(shape), 1, [&](Value row) {
+    Value base = b.at(b.index(0), row, size);
+    Value rstd = b.load(rstds, row);
+    Value sum = b.dot(size, b.target.lanes, b.f32(), [&](Value at, Value mask) {
+      auto load = [&](Value memory, Value position) {
+        return b.load(memory, position, b.target.lanes, mask);
+      };
+      Value g = b.mul(load(dy, b.add(base, at)), load(weight, at));
+      return std::pair(g, load(x, b.add(base, at)));
+    });
+    Value mean = b.div(sum, b.constant(b.f32(), size));
+    Value slope = b.neg(b.mul(mean, b.mul(rstd, rstd)));
+    Value slopes = b.splat(slope, lanes), scale = b.splat(rstd, lanes);
+    b.vectorLoop(size, lanes, [&](Value at, Value mask) {
+      Value v = b.load(x, b.add(base, at), lanes, mask);
+      Value d = b.load(dy, b.add(base, at), lanes, mask);
+      Value g = b.mul(d, b.load(weight, at, lanes, mask));
+      b.store(b.mul(scale, b.fma(v, slopes, g)), dx, b.add(base, at), mask);
+      Value sums = b.load(dweight, at, lanes, mask);
+      b.store(b.fma(d, b.mul(v, scale), sums), dweight, at, mask);
+    });
+  });
+  return b.finish();
+}
+
+func::FuncOp emitSoftmax(const KernelSite &site, ArrayRef<int64_t> shape) {
+  KernelBuilder b(site);
+  int64_t size = shape.back();
+  auto rows = MemRefType::get(shape, b.f32());
+  b.begin({rows, rows});
+  Value x = b.arg(0), y = b.arg(1);
+  b.loop(rowsOf(shape), 1, [&](Value row) {
+    Value base = b.at(b.index(0), row, size);
+    Value top =
+        b.reduce(Combine::FastMax, size, b.target.lanes, b.f32(),
+                 [&](Value at, Value mask) {
+                   return b.load(x, b.add(base, at), b.target.lanes, mask);
+                 });
+    Value shift = b.splat(top, kPartials);
+    Value sum = b.reduce(
+        Combine::Sum, size, kPartials, b.f32(), [&](Value at, Value mask) {
+          Value v = b.load(x, b.add(base, at), kPartials, mask);
+          Value e = expandExp(b, b.sub(v, shift));
+          b.store(e, y, b.add(base, at), mask);
+          return e;
+        });
+    int64_t lanes = passLanes(b, size);
+    Value scale = b.splat(b.div(b.constant(b.f32(), 1.0), sum), lanes);
+    b.vectorLoop(size, lanes, [&](Value at, Value mask) {
+      Value e = b.load(y, b.add(base, at), lanes, mask);
+      b.store(b.mul(e, scale), y, b.add(base, at), mask);
+    });
+  });
+  return b.finish();
+}
+
+func::FuncOp emitRotary(const KernelSite &site, ArrayRef<int64_t> shape,
+                        bool adjoint) {
+  KernelBuilder b(site);
+  int64_t size = shape[3], half = size / 2, positions = shape[2];
+  auto rows = MemRefType::get(shape, b.f32());
+  auto table = MemRefType::get({positions, size}, b.f32());
+  b.begin({rows, table, table, rows});
+  Value x = b.arg(0), cosines = b.arg(1), sines = b.arg(2), y = b.arg(3);
+  int64_t lanes = std::min(passLanes(b, half), 2 * b.target.lanes);
+  auto rotateRow = [&](Value base, Value angle) {
+    b.vectorLoop(half, lanes, [&](Value at, Value mask) {
+      auto pair = [&](Value memory, Value start) {
+        Value low = b.add(start, at), high = b.add(low, b.index(half));
+        return std::pair(b.load(memory, low, lanes, mask),
+                         b.load(memory, high, lanes, mask));
+      };
+      auto [x1, x2] = pair(x, base);
+      auto [c1, c2] = pair(cosines, angle);
+      auto [s1, s2] = pair(sines, angle);
+      Value low, high;
+      if (adjoint) {
+        low = b.fma(x1, c1, b.mul(x2, s2));
+        high = b.fma(x2, c2, b.neg(b.mul(x1, s1)));
+      } else {
+        low = b.fma(x1, c1, b.neg(b.mul(x2, s1)));
+        high = b.fma(x2, c2, b.mul(x1, s2));
+      }
+      b.store(low, y, b.add(base, at), mask);
+      b.store(high, y, b.add(b.add(base, at), b.index(half)), mask);
+    });
+  };
+  b.loop(shape[0] * shape[1], 1, [&](Value head) {
+    b.loop(positions, 1, [&](Value position) {
+      Value angle = b.at(b.index(0), position, size);
+      rotateRow(b.at(angle, head, positions * size), angle);
+    });
+  });
+  return b.finish();
+}
+
+} // namespace weft
