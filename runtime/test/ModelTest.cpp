@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Model: the values of the runtime without any process: mesh, slices,
-// descriptor, launcher variables, options, learning rate.
+// descriptor, launcher variables, options, sample order, learning rate.
 #include "weft_runtime/Bootstrap.h"
 #include "weft_runtime/Progress.h"
 #include "weft_runtime/Trainer.h"
@@ -10,6 +10,7 @@
 
 #include <limits>
 #include <map>
+#include <set>
 
 using namespace weft;
 
@@ -219,6 +220,39 @@ TEST(Options, are_parsed_and_checked) {
   expectError(ExitCode::Usage, "option --order is unknown: got \"random\"", [] {
     parseTrainOptions({"--order", "random"});
   });
+}
+
+//===----------------------------------------------------------------------===//
+// Order
+//===----------------------------------------------------------------------===//
+
+TEST(SampleOrder, shuffled_takes_every_sample_once_per_epoch) {
+  for (int64_t size : {1, 2, 7, 64, 1000}) {
+    SampleOrder order{Order::Shuffled, 3, size};
+    for (int64_t epoch : {0, 1, 5}) {
+      std::set<int64_t> seen;
+      for (int64_t i = 0; i < size; ++i)
+        seen.insert(order.sample(epoch * size + i));
+      EXPECT_EQ(int64_t(seen.size()), size);
+      EXPECT_EQ(*seen.begin(), 0);
+      EXPECT_EQ(*seen.rbegin(), size - 1);
+    }
+  }
+}
+
+TEST(SampleOrder, seeds_and_epochs_differ_and_sequential_does_not) {
+  SampleOrder a{Order::Shuffled, 1, 1000}, b{Order::Shuffled, 2, 1000};
+  SampleOrder plain{Order::Sequential, 1, 1000};
+  int sameSeed = 0, sameEpoch = 0, inPlace = 0;
+  for (int64_t i = 0; i < 1000; ++i) {
+    sameSeed += a.sample(i) == b.sample(i);
+    sameEpoch += a.sample(i) == a.sample(1000 + i);
+    inPlace += a.sample(i) == i;
+    EXPECT_EQ(plain.sample(1000 + i), i);
+  }
+  EXPECT_LT(sameSeed, 20);
+  EXPECT_LT(sameEpoch, 20);
+  EXPECT_LT(inPlace, 20);
 }
 
 //===----------------------------------------------------------------------===//
