@@ -302,4 +302,45 @@ def FuseRegionsPass : Weft_ProgPass<"prog-fuse-regions"> {
   }];
 }
 
+def LowerProgramPass : Weft_ProgPass<"prog-lower"> {
+  let summary = "turn tensors into buffers and ops into launches";
+  let description = [{
+    Every value gets a `prog.buffer`: the slot's for arguments, for results
+    where the old value is not read any more when the new one is written, else
+    a temporary and a `prog.copy` at the end. An elementwise region may write
+    over an operand that dies there. Reshapes are views. Every other op becomes
+    a `prog.launch` of a kernel: a private function that holds the op, marked
+    `prog.kernel` and shared by all ops of equal content. Collectives are
+    numbered over the program.
+
+    ```mlir
+    %w = prog.buffer "run" slot @w : memref<8xf32>
+    %g = prog.buffer "run" slot @g.w : memref<8xf32>
+    prog.launch @fused_sub_0c1b ins(%w, %g : memref<8xf32>, memref<8xf32>)
+        outs(%w : memref<8xf32>)
+    ```
+  }];
+}
+
+def PlanMemoryPass : Weft_ProgPass<"prog-plan-memory"> {
+  let summary = "give every buffer its offset";
+  let description = [{
+    Slots lie in their regions in program order. Temporaries share the rest of
+    the region `microbatch`: within a function by lifetime (best fit, largest
+    first), and all functions from its start, since they don't overlap in time.
+    A module whose buffers have offsets is left alone. Writes the sizes of the
+    regions to `prog.regions` and what the memory is used for to
+    `prog.memory`.
+  }];
+}
+
+def VerifyProgramPass : Weft_ProgPass<"prog-verify"> {
+  let summary = "check that the program is ready to be emitted";
+  let description = [{
+    Closes the program phase: no tensor outside of kernels, every buffer lies
+    in its region, every launch has the types of its kernel, collectives are
+    numbered in order.
+  }];
+}
+
 #endif // WEFT_TRANSFORMS_PASSES

@@ -50,7 +50,7 @@ LogicalResult verifyElementwise(Operation *op) {
     return verifyCast(cast);
   // C1
   for (auto [i, operand] : llvm::enumerate(op->getOperands()))
-    if (failed(expectLike(op, "operand " + std::to_string(i), operand,
+    if (failed(expectLike(op, ("operand " + Twine(i)).str(), operand,
                           op->getResult(0))))
       return failure();
   // C2, of `nn.sum_of`

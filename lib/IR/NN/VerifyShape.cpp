@@ -236,7 +236,7 @@ LogicalResult ConcatOp::verify() {
   // C2
   int64_t sum = 0;
   for (auto [i, input] : llvm::enumerate(getInputs())) {
-    std::string thing = "operand " + std::to_string(i);
+    std::string thing = ("operand " + Twine(i)).str();
     if (failed(expectNumDims(*this, thing, input, rankOf(getResult()))))
       return failure();
     SmallVector<int64_t> expected(shapeOf(getResult()));
