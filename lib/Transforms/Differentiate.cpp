@@ -12,9 +12,9 @@
 // communicates follows from the layouts of the cotangents, which wish the
 // shards of their primal; what the primal wished replicated is left open, so
 // that it may stay partial. Dead cotangents are erased at the end.
+#include "Backward.h"
 #include "SlotFunction.h"
 #include "weft/Transforms/Passes.h"
-#include "llvm/ADT/MapVector.h"
 
 namespace weft {
 #define GEN_PASS_DEF_DIFFERENTIATEPASS
@@ -23,128 +23,6 @@ namespace weft {
 
 using namespace mlir;
 using namespace weft;
-
-namespace {
-
-/// Reverse mode over the body of one function.
-class Backward {
-public:
-  Backward(func::FuncOp function, const llvm::StringMap<pipe::SlotOp> &slots)
-      : function(function), slots(slots),
-        builder(function.front().getTerminator()) {}
-
-  /// Marks what depends on a trainable parameter.
-  void findActive();
-  /// Adds `cotangent` to those of `value`.
-  void seed(Value value, Value cotangent) {
-    pending[value].push_back(cotangent);
-  }
-  /// Builds the cotangents of all active values, from those seeded.
-  LogicalResult run();
-  /// The cotangent of `value`, or null if it is zero.
-  Value cotangentOf(Value value);
-
-private:
-  LogicalResult reverse(Operation *op, ArrayRef<Value> cotangents);
-  /// True for a parameter's argument, also behind casts: the operand of a
-  /// gather, whose gradient has a constraint of its own.
-  bool isParameter(Value value) const;
-  Value reverseConstrain(dist::ConstrainOp op, Value cotangent);
-  pipe::SlotOp slotOf(BlockArgument argument) const;
-
-  func::FuncOp function;
-  const llvm::StringMap<pipe::SlotOp> &slots;
-  OpBuilder builder;
-  DenseSet<Value> active;
-  DenseMap<Value, SmallVector<Value, 2>> pending;
-};
-
-} // namespace
-
-pipe::SlotOp Backward::slotOf(BlockArgument argument) const {
-  auto name = pipe::slotOfArgument(function, argument.getArgNumber());
-  return slots.lookup(name.getValue());
-}
-
-static bool isFloat(Value value) {
-  auto type = dyn_cast<RankedTensorType>(value.getType());
-  return type && isa<FloatType>(type.getElementType());
-}
-
-void Backward::findActive() {
-  for (BlockArgument argument : function.getArguments())
-    if (slotOf(argument).getTrainable())
-      active.insert(argument);
-  auto isActive = [&](Value value) { return active.contains(value); };
-  for (Operation &op : function.front())
-    if (llvm::any_of(op.getOperands(), isActive))
-      for (Value result : op.getResults())
-        if (isFloat(result))
-          active.insert(result);
-}
-
-Value Backward::cotangentOf(Value value) {
-  auto found = pending.find(value);
-  if (found == pending.end())
-    return {};
-  SmallVector<Value, 2> &parts = found->second;
-  if (parts.size() > 1) {
-    nn::Expressions e(builder, nn::derivedLoc(value.getLoc(), "grad"));
-    parts = {e.sumOf(parts)};
-  }
-  return parts.front();
-}
-
-bool Backward::isParameter(Value value) const {
-  while (auto cast = value.getDefiningOp<nn::CastOp>())
-    value = cast.getInput();
-  auto argument = dyn_cast<BlockArgument>(value);
-  return argument && slotOf(argument).getKind() == "parameter";
-}
-
-Value Backward::reverseConstrain(dist::ConstrainOp op, Value cotangent) {
-  if (isParameter(op.getInput()))
-    return cotangent;
-  Constraint shards;
-  for (const ConstraintEntry &entry :
-       op.getConstraint().getConstraint().entries)
-    if (entry.placement.kind == PlacementKind::Shard)
-      shards.entries.push_back(entry);
-  nn::Expressions e(builder, nn::derivedLoc(op.getLoc(), "grad"));
-  return constrain(e, cotangent,
-                   dist::ConstraintAttr::get(op.getContext(), shards));
-}
-
-LogicalResult Backward::reverse(Operation *op, ArrayRef<Value> cotangents) {
-  SmallVector<Value> operands;
-  if (auto constrainOp = dyn_cast<dist::ConstrainOp>(op))
-    operands = {reverseConstrain(constrainOp, cotangents.front())};
-  else if (auto adjoint = dyn_cast<nn::AdjointOpInterface>(op))
-    operands = adjoint.buildAdjoint(builder, cotangents);
-  else
-    return op->emitOpError("has no adjoint");
-  for (auto [operand, cotangent] : llvm::zip_equal(op->getOperands(), operands))
-    if (cotangent && active.contains(operand))
-      pending[operand].push_back(cotangent);
-  return success();
-}
-
-LogicalResult Backward::run() {
-  SmallVector<Operation *> forward;
-  for (Operation &op : function.front().without_terminator())
-    if (llvm::any_of(op.getResults(),
-                     [&](Value result) { return active.contains(result); }))
-      forward.push_back(&op);
-  for (Operation *op : llvm::reverse(forward)) {
-    SmallVector<Value> cotangents;
-    for (Value result : op->getResults())
-      cotangents.push_back(cotangentOf(result));
-    if (llvm::any_of(cotangents, [](Value value) { return bool(value); }) &&
-        failed(reverse(op, cotangents)))
-      return failure();
-  }
-  return success();
-}
 
 //===----------------------------------------------------------------------===//
 // Slots of sums and gradients
@@ -262,7 +140,7 @@ struct DifferentiatePass
       backward.seed(sum, seed);
     if (failed(backward.run()))
       return signalPassFailure();
-    accumulateGradients(stage, backward, slots);
+    accumulateGradients(stage, backward);
     eraseDeadOps(model);
     model.setName("stage0");
   }
@@ -282,13 +160,11 @@ struct DifferentiatePass
     return success();
   }
 
-  void accumulateGradients(SlotFunction &stage, Backward &backward,
-                           const llvm::StringMap<pipe::SlotOp> &slots) {
+  void accumulateGradients(SlotFunction &stage, Backward &backward) {
     SmallVector<std::pair<pipe::SlotOp, Value>> gradients;
     for (BlockArgument argument : stage.function.getArguments()) {
-      auto name = pipe::slotOfArgument(stage.function, argument.getArgNumber());
-      pipe::SlotOp slot = slots.lookup(name.getValue());
-      if (!slot.getTrainable())
+      pipe::SlotOp slot = backward.slotOf(argument);
+      if (!slot || !slot.getTrainable())
         continue;
       if (Value cotangent = backward.cotangentOf(argument))
         gradients.push_back({slot, cotangent});
