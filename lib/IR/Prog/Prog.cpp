@@ -36,16 +36,53 @@ LogicalResult FusedOp::verify() {
   return success();
 }
 
+LogicalResult WindowOp::verify() {
+  auto input = cast<RankedTensorType>(getInput().getType());
+  auto result = cast<RankedTensorType>(getResult().getType());
+  int64_t dim = getDim();
+  // C1
+  if (dim < 0 || dim >= input.getRank())
+    return emitOpError("dim is out of range: got ")
+           << dim << ", expected less than " << input.getRank();
+  // C2
+  SmallVector<int64_t> shape(input.getShape());
+  if (result.getRank() == input.getRank())
+    shape[dim] = result.getDimSize(dim);
+  if (result != input.clone(shape))
+    return emitOpError("result differs in more than the dim: got ")
+           << result << ", expected " << input.clone(shape);
+  return success();
+}
+
 LogicalResult BufferOp::verify() {
   // C1
-  StringRef region = getRegion();
-  if (region != "run" && region != "step" && region != "microbatch" &&
-      region != "input")
+  if (regionNumber(getRegion()) < 0)
     return emitOpError("region is unknown: got \"")
-           << region << "\", expected run, step, microbatch or input";
+           << getRegion() << "\", expected run, step, microbatch or input";
   // C2
-  if (getOffset() != -1 && (getOffset() < 0 || getOffset() % 64))
-    return emitOpError("offset is not a multiple of 64: got ") << getOffset();
+  int64_t offset = getOffset();
+  if (offset != -1 && (offset < 0 || offset % 64))
+    return emitOpError("offset is not a multiple of 64: got ") << offset;
+  return success();
+}
+
+LogicalResult ViewOp::verify() {
+  auto input = cast<MemRefType>(getInput().getType());
+  auto result = cast<MemRefType>(getResult().getType());
+  // C1
+  if (input.getNumElements() != result.getNumElements() ||
+      input.getElementType() != result.getElementType())
+    return emitOpError("memory differs: got ")
+           << result << ", expected as many elements of the type of " << input;
+  return success();
+}
+
+LogicalResult CollectiveOp::verify() {
+  // C1
+  if (getInputs().size() != getOutputs().size())
+    return emitOpError("numbers of operands differ: got ")
+           << getInputs().size() << " inputs and " << getOutputs().size()
+           << " outputs";
   return success();
 }
 
@@ -56,3 +93,37 @@ LogicalResult CopyOp::verify() {
            << getSource().getType() << " and " << getTarget().getType();
   return success();
 }
+
+//===----------------------------------------------------------------------===//
+// Questions
+//===----------------------------------------------------------------------===//
+
+namespace weft::prog {
+
+int regionNumber(StringRef name) {
+  const auto *found = llvm::find(kRegionNames, name);
+  return found == std::end(kRegionNames) ? -1 : found - kRegionNames;
+}
+
+BufferOp bufferOf(Value memref) {
+  while (auto view = memref.getDefiningOp<ViewOp>())
+    memref = view.getInput();
+  return memref.getDefiningOp<BufferOp>();
+}
+
+int64_t bytesOf(ShapedType type) {
+  return type.getNumElements() *
+         llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+}
+
+StringRef nameOf(Location loc) {
+  if (auto name = dyn_cast<NameLoc>(loc))
+    return name.getName().getValue();
+  if (auto fused = dyn_cast<FusedLoc>(loc))
+    for (Location part : fused.getLocations())
+      if (StringRef name = nameOf(part); !name.empty())
+        return name;
+  return {};
+}
+
+} // namespace weft::prog

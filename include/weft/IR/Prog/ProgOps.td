@@ -52,11 +52,33 @@ def Prog_YieldOp : Prog_Op<"yield", [Pure, Terminator]> {
   let assemblyFormat = "($operands^ `:` type($operands))? attr-dict";
 }
 
-def Prog_BufferOp : Prog_Op<"buffer", [Pure]> {
+def Prog_WindowOp : Prog_Op<"window", [Pure]> {
+  let summary = "elements from a dynamic start on";
+  let description = [{
+    The result's elements along `dim` are those of the operand from `start`
+    on; what lies past the end is zero.
+
+    Lifespan: made from `dist.shard_slice` by `prog-decompose-moves`.
+
+    Constraints: C1 `dim` is a dim; C2 shapes agree elsewhere, element types
+    agree.
+  }];
+  let arguments = (ins AnyRankedTensor:$input, 0DTensorOf<[I64]>:$start,
+                       I64Attr:$dim);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = [{
+    $input `from` $start `dim` $dim attr-dict `:`
+    functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
+def Prog_BufferOp : Prog_Op<"buffer"> {
   let summary = "memory of a value";
   let description = [{
     A memref in a region: `run`, `step`, `microbatch` or `input`; `offset` in
-    bytes is -1 until `prog-plan-memory`. With `slot`, the slot's memory.
+    bytes is -1 until `prog-plan-memory`. With `slot`, the slot's memory. Two
+    equal buffers are two places, so nothing may merge them.
 
     Lifespan: made by `prog-lower`; lowered to base + offset.
 
@@ -65,9 +87,25 @@ def Prog_BufferOp : Prog_Op<"buffer", [Pure]> {
   }];
   let arguments = (ins StrAttr:$region, DefaultValuedAttr<I64Attr, "-1">:$offset,
                        OptionalAttr<FlatSymbolRefAttr>:$slot);
-  let results = (outs AnyMemRef:$result);
+  let results = (outs Res<AnyMemRef, "", [MemAlloc]>:$result);
   let assemblyFormat =
       "$region (`slot` $slot^)? (`at` $offset^)? attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Prog_ViewOp : Prog_Op<"view", [Pure]> {
+  let summary = "the same memory in another shape";
+  let description = [{
+    Row-major order is kept: a reshape costs nothing.
+
+    Lifespan: made by `prog-lower`; lowered to its operand.
+
+    Constraints: C1 the numbers of elements and the element types agree.
+  }];
+  let arguments = (ins AnyMemRef:$input);
+  let results = (outs AnyMemRef:$result);
+  let assemblyFormat =
+      "$input attr-dict `:` type($input) `to` type($result)";
   let hasVerifier = 1;
 }
 
@@ -120,8 +158,10 @@ def Prog_CollectiveOp
     : Prog_Op<"collective", [AttrSizedOperandSegments]> {
   let summary = "a communicator call";
   let description = [{
-    `kind` over the groups of `axes`; operands as the program descriptor
-    defines them: see runtime/README.md. `id` numbers the calls of a program.
+    `kind` over the groups of `axes`. `dims` has one entry per operand: the
+    dim that is gathered, scattered or split; `concat_dims` the dim that an
+    all_to_all joins; of a permute, `dims` are the sources. `id` numbers the
+    calls of a program.
 
     Constraints: C1 as many inputs as outputs.
   }];
@@ -135,6 +175,7 @@ def Prog_CollectiveOp
     `outs` `(` $outputs `:` type($outputs) `)` `over` $mesh $axes
     `reduce` $reduce `dims` $dims `concat` $concat_dims attr-dict
   }];
+  let hasVerifier = 1;
 }
 
 #endif // WEFT_IR_PROG_OPS

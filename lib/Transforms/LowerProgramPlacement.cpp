@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// In-place decisions: a write is legal when every read of the old content
+// comes before it, or happens in the same op at the same element.
+#include "LowerProgramPlacement.h"
+#include "weft/IR/Prog/Prog.h"
+
+using namespace mlir;
+
+namespace weft {
+
+Value rootOf(Value value) {
+  while (auto reshape = value.getDefiningOp<nn::ReshapeOp>())
+    value = reshape.getInput();
+  return value;
+}
+
+static bool isSameMemory(Type a, Type b) {
+  auto left = cast<RankedTensorType>(a), right = cast<RankedTensorType>(b);
+  return left.getNumElements() == right.getNumElements() &&
+         left.getElementType() == right.getElementType();
+}
+
+/// True if the op may write `result` over the memory of operand `use`.
+static bool mayOverwrite(OpOperand &use, OpResult result) {
+  Operation *op = result.getOwner();
+  unsigned number = use.getOperandNumber();
+  if (!isSameMemory(use.get().getType(), result.getType()))
+    return false;
+  if (isa<dist::AllReduceOp>(op))
+    return number == result.getResultNumber();
+  auto fused = dyn_cast<prog::FusedOp>(op);
+  return fused && llvm::none_of(fused.getBody().getArgument(number).getUsers(),
+                                [](Operation *user) {
+                                  return isa<nn::BroadcastOp>(user);
+                                });
+}
+
+namespace {
+
+class PlacementPlanner {
+public:
+  explicit PlacementPlanner(func::FuncOp function) : function(function) {
+    for (Operation &op : function.front())
+      if (!isa<nn::ReshapeOp>(op))
+        for (OpOperand &operand : op.getOpOperands())
+          uses[rootOf(operand.get())].push_back(&operand);
+  }
+
+  BufferPlacement plan() {
+    for (unsigned i = 0; i < function.getNumResults(); ++i)
+      placeResult(i);
+    for (Operation &op : function.front())
+      if (isa<prog::FusedOp, dist::AllReduceOp>(op))
+        overwriteOperands(&op);
+    return std::move(placement);
+  }
+
+private:
+  void placeResult(unsigned number);
+  bool mayComputeIn(Value root, Value old);
+  void overwriteOperands(Operation *op);
+  /// True if `root` is not read any more when `result` is written, or in the
+  /// same op at the same element.
+  bool isReadBefore(Value root, OpResult result);
+  bool isTemporary(Value root) {
+    return isa<OpResult>(root) && !placement.slots.contains(root) &&
+           !isa<dist::CoordinateOp, dist::ExtentOp>(root.getDefiningOp());
+  }
+
+  func::FuncOp function;
+  DenseMap<Value, SmallVector<OpOperand *>> uses;
+  BufferPlacement placement;
+};
+
+} // namespace
+
+bool PlacementPlanner::isReadBefore(Value root, OpResult result) {
+  Operation *writer = result.getOwner();
+  return llvm::all_of(uses.lookup(root), [&](OpOperand *use) {
+    Operation *reader = use->getOwner();
+    return reader == writer ? mayOverwrite(*use, result)
+                            : reader->isBeforeInBlock(writer);
+  });
+}
+
+bool PlacementPlanner::mayComputeIn(Value root, Value old) {
+  return isTemporary(root) && (!old || isReadBefore(old, cast<OpResult>(root)));
+}
+
+void PlacementPlanner::placeResult(unsigned number) {
+  FlatSymbolRefAttr slot = pipe::slotOfResult(function, number);
+  int argument = pipe::argumentOfSlot(function, slot.getValue());
+  Value old = argument < 0 ? Value() : function.getArgument(argument);
+  Value root = rootOf(function.front().getTerminator()->getOperand(number));
+  if (root == old)
+    return;
+  if (mayComputeIn(root, old))
+    placement.slots[root] = slot.getAttr();
+  else
+    placement.copies.push_back(number);
+}
+
+void PlacementPlanner::overwriteOperands(Operation *op) {
+  llvm::SmallPtrSet<Value, 4> taken;
+  for (OpResult result : op->getResults()) {
+    if (!isTemporary(result))
+      continue;
+    for (OpOperand &operand : op->getOpOperands()) {
+      Value root = rootOf(operand.get());
+      if (isTemporary(root) && mayOverwrite(operand, result) &&
+          isReadBefore(root, result) && taken.insert(root).second) {
+        placement.overwrites[result] = root;
+        break;
+      }
+    }
+  }
+}
+
+BufferPlacement placeBuffers(func::FuncOp function) {
+  return PlacementPlanner(function).plan();
+}
+
+} // namespace weft

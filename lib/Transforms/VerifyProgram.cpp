@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// prog-verify: the contract of the program phase, all violations at once.
+#include "weft/Transforms/Passes.h"
+
+namespace weft {
+#define GEN_PASS_DEF_VERIFYPROGRAMPASS
+#include "weft/Transforms/Passes.h.inc"
+} // namespace weft
+
+using namespace mlir;
+using namespace weft;
+
+/// True if `memref` is the memory of a tensor of type `tensor`.
+static bool isMemoryOf(Type memref, Type tensor) {
+  auto memory = cast<MemRefType>(memref);
+  auto value = cast<RankedTensorType>(tensor);
+  Type element = value.getElementType();
+  return memory.getShape() == value.getShape() &&
+         memory.getElementType() ==
+             (element.isInteger(1)
+                  ? Type(IntegerType::get(memref.getContext(), 8))
+                  : element);
+}
+
+namespace {
+
+class ProgramVerifier {
+public:
+  explicit ProgramVerifier(ModuleOp module)
+      : module(module), symbols(module),
+        regions(module->getAttrOfType<DictionaryAttr>(prog::kRegionsAttrName)) {
+  }
+
+  LogicalResult run();
+
+private:
+  void verify(Operation *op);
+  void verifyBuffer(prog::BufferOp buffer);
+  void verifyLaunch(prog::LaunchOp launch);
+  void verifyTypes(prog::LaunchOp launch, StringRef what, ValueRange memory,
+                   TypeRange tensors);
+  InFlightDiagnostic error(Operation *op) {
+    isOk = false;
+    return op->emitOpError();
+  }
+
+  ModuleOp module;
+  SymbolTable symbols;
+  DictionaryAttr regions;
+  int64_t numCollectives = 0;
+  bool isOk = true;
+};
+
+} // namespace
+
+void ProgramVerifier::verifyBuffer(prog::BufferOp buffer) {
+  int64_t offset = buffer.getOffset();
+  auto size = regions.getAs<IntegerAttr>(buffer.getRegion());
+  int64_t end = offset + prog::bytesOf(buffer.getType());
+  if (offset < 0)
+    error(buffer) << "has no offset";
+  else if (!size || end > size.getInt())
+    error(buffer) << "ends behind its region: got byte " << end
+                  << ", expected at most " << (size ? size.getInt() : 0);
+}
+
+void ProgramVerifier::verifyTypes(prog::LaunchOp launch, StringRef what,
+                                  ValueRange memory, TypeRange tensors) {
+  if (memory.size() != tensors.size()) {
+    error(launch) << "has another number of " << what << " than its kernel: "
+                  << "got " << memory.size() << ", expected " << tensors.size();
+    return;
+  }
+  for (auto [value, type] : llvm::zip(memory, tensors))
+    if (!isMemoryOf(value.getType(), type))
+      error(launch) << "has " << what << " of another type than its kernel: "
+                    << "got " << value.getType() << ", expected memory of "
+                    << type;
+}
+
+void ProgramVerifier::verifyLaunch(prog::LaunchOp launch) {
+  auto kernel = symbols.lookup<func::FuncOp>(launch.getKernel());
+  if (!kernel || !kernel->hasAttr(prog::kKernelAttrName)) {
+    error(launch) << "names no kernel: got " << launch.getKernelAttr();
+    return;
+  }
+  verifyTypes(launch, "inputs", launch.getInputs(), kernel.getArgumentTypes());
+  verifyTypes(launch, "outputs", launch.getOutputs(), kernel.getResultTypes());
+  auto expected = kernel->getAttrOfType<IntegerAttr>(prog::kScratchAttrName);
+  int64_t bytes = 0;
+  for (Value scratch : launch.getScratch())
+    bytes += prog::bytesOf(cast<MemRefType>(scratch.getType()));
+  if (bytes != (expected ? expected.getInt() : 0))
+    error(launch) << "has another size of scratch than its kernel: got "
+                  << bytes << ", expected "
+                  << (expected ? expected.getInt() : 0);
+}
+
+void ProgramVerifier::verify(Operation *op) {
+  for (Type type : op->getResultTypes())
+    if (isa<TensorType>(type))
+      error(op) << "yields a tensor in the program phase: got " << type;
+  for (Value operand : op->getOperands())
+    if (isa<MemRefType>(operand.getType()) && !prog::bufferOf(operand))
+      error(op) << "takes memory that is no buffer: got " << operand.getType();
+  if (auto buffer = dyn_cast<prog::BufferOp>(op))
+    verifyBuffer(buffer);
+  else if (auto launch = dyn_cast<prog::LaunchOp>(op))
+    verifyLaunch(launch);
+  else if (auto collective = dyn_cast<prog::CollectiveOp>(op);
+           collective &&
+           static_cast<int64_t>(collective.getId()) != numCollectives++)
+    error(op) << "is numbered out of order: got " << collective.getId()
+              << ", expected " << numCollectives - 1;
+}
+
+LogicalResult ProgramVerifier::run() {
+  if (!regions)
+    return module.emitError("module has no sizes of regions").attachNote()
+           << "run prog-plan-memory";
+  for (auto function : module.getOps<func::FuncOp>()) {
+    if (function.isDeclaration() || function->hasAttr(prog::kKernelAttrName))
+      continue;
+    if (function.getNumArguments() || function.getNumResults()) {
+      error(function) << "has arguments or results in the program phase";
+      continue;
+    }
+    for (Operation &op : function.front())
+      verify(&op);
+  }
+  return success(isOk);
+}
+
+namespace {
+struct VerifyProgramPass
+    : weft::impl::VerifyProgramPassBase<VerifyProgramPass> {
+  void runOnOperation() override {
+    markAllAnalysesPreserved();
+    if (failed(ProgramVerifier(getOperation()).run()))
+      signalPassFailure();
+  }
+};
+} // namespace
