@@ -1,5 +1,5 @@
 // RUN: weft-opt %s --nn-differentiate --split-input-file --verify-diagnostics | FileCheck %s
-// RUN: weft-opt %s --nn-differentiate --split-input-file --mlir-print-debuginfo --mlir-print-local-scope 2>/dev/null | FileCheck %s --check-prefix=LOC
+// RUN: not weft-opt %s --nn-differentiate --split-input-file --mlir-print-debuginfo --mlir-print-local-scope 2>/dev/null | FileCheck %s --check-prefix=LOC
 
 // A linear layer: the gradient follows the seed, takes its slot's constraint
 // and is added to the slot. The input has no cotangent.
