@@ -207,6 +207,30 @@ mlir::func::FuncOp emitCrossEntropyGrad(const KernelSite &site,
                                         llvm::ArrayRef<int64_t> shape,
                                         bool offset);
 
+//===------------------------------------------------------------------===//
+// Attention
+//===------------------------------------------------------------------===//
+
+/// q [batch, heads, queries, width]; k, v [batch, kvHeads, keys, width];
+/// positions i64 [queries] and [keys]. With `causal` a key counts if its
+/// position is at most the query's. A row without keys gives 0, lse -inf and
+/// zero gradients.
+struct AttentionSpec {
+  int64_t batch, heads, kvHeads, queries, keys, width;
+  double scale;
+  bool causal;
+};
+int64_t attentionScratchBytes(const AttentionSpec &spec,
+                              const TargetInfo &target);
+/// (q, k, v, qpos, kpos, out, lse, scratch)
+mlir::func::FuncOp emitAttention(const KernelSite &site,
+                                 const AttentionSpec &spec);
+int64_t attentionGradScratchBytes(const AttentionSpec &spec,
+                                  const TargetInfo &target);
+/// (dout, q, k, v, out, lse, qpos, kpos, dq, dk, dv, scratch)
+mlir::func::FuncOp emitAttentionGrad(const KernelSite &site,
+                                     const AttentionSpec &spec);
+
 } // namespace weft
 
 #endif // WEFT_TARGET_KERNELS_H

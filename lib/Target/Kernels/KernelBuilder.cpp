@@ -295,10 +295,31 @@ Value KernelBuilder::accumulate(Combine kind, int64_t count, int64_t width,
                     });
   if (full < count)
     partials = step(index(full), partials, index(count - full));
-  for (int64_t half = parts / 2; half >= 1; half /= 2)
+  return halvePartials(kind, partials);
+}
+
+Value KernelBuilder::halvePartials(Combine kind, Values partials) {
+  for (int64_t half = partials.size() / 2; half >= 1; half /= 2)
     for (int64_t part = 0; part < half; ++part)
       partials[part] = combine(kind, partials[part], partials[part + half]);
   return halve(kind, partials[0]);
+}
+
+Value KernelBuilder::reduceBlocks(
+    Combine kind, Value count, int64_t width, Type type,
+    llvm::function_ref<Value(Value position)> element) {
+  int64_t parts = kPartials / width;
+  Values partials(parts, neutral(kind, vec(width, type)));
+  partials = loop(index(0), count, kPartials, partials,
+                  [&](Value position, ValueRange current) {
+                    Values next;
+                    for (int64_t part = 0; part < parts; ++part) {
+                      Value at = this->at(position, index(part * width));
+                      next.push_back(combine(kind, current[part], element(at)));
+                    }
+                    return next;
+                  });
+  return halvePartials(kind, partials);
 }
 
 Value KernelBuilder::reduce(

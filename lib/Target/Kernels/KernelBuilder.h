@@ -105,6 +105,9 @@ public:
   /// registers of `width` lanes.
   Value reduce(Combine kind, int64_t count, int64_t width, Type type,
                llvm::function_ref<Value(Value position, Value mask)> element);
+  /// The same over a count known at run time, a multiple of 64.
+  Value reduceBlocks(Combine kind, Value count, int64_t width, Type type,
+                     llvm::function_ref<Value(Value position)> element);
   /// sum of a(i) * b(i), each product fused into its partial.
   using PairFn =
       llvm::function_ref<std::pair<Value, Value>(Value position, Value mask)>;
@@ -119,6 +122,7 @@ private:
   const KernelSite &site;
   using AccumulateFn =
       llvm::function_ref<Value(Value partial, Value position, Value mask)>;
+  Value halvePartials(Combine kind, Values partials);
   Value accumulate(Combine kind, int64_t count, int64_t width, Type type,
                    AccumulateFn next);
   mlir::func::FuncOp function;

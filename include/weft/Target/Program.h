@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The road from the local phase to an artefact.
+//
+//   addProgramPasses(pm, target);            // local -> program
+//   pm.run(module);
+//   emitProgram(module, "build", config);    // build/program.so, manifest.json
+//
+// What the user configured beyond the IR is read from module attributes:
+//
+//   weft.optimizer      {lr, lr_min, warmup_steps, decay, steps}
+//   weft.communicator   "auto", "shared_memory", "gloo" or "nccl"
+//   weft.weights        folder of the stored tensors
+//   weft.weights_hash   hash of these, for the manifest
+#ifndef WEFT_TARGET_PROGRAM_H
+#define WEFT_TARGET_PROGRAM_H
+
+#include "mlir/Pass/PassManager.h"
+#include "weft/Target/ObjectEmitter.h"
+#include "llvm/Support/JSON.h"
+
+namespace weft {
+
+inline constexpr llvm::StringLiteral kOptimizerAttrName = "weft.optimizer";
+inline constexpr llvm::StringLiteral kCommunicatorAttrName =
+    "weft.communicator";
+inline constexpr llvm::StringLiteral kWeightsAttrName = "weft.weights";
+inline constexpr llvm::StringLiteral kWeightsHashAttrName = "weft.weights_hash";
+
+/// Adds the passes from the local phase to the verified program phase; kernels
+/// get the scratch memory that `target` makes them need.
+void addProgramPasses(mlir::OpPassManager &pm, const TargetInfo &target);
+
+/// The hash of a module's text without locations: equal for equal programs.
+std::string contentKey(mlir::ModuleOp module);
+
+/// The program descriptor that runtime/include/weft_runtime/Program.h defines,
+/// of a module in the program phase. Fails with a diagnostic on what the
+/// runtime can't do (a product across ranks).
+mlir::FailureOr<llvm::json::Object> buildDescriptor(mlir::ModuleOp module);
+
+/// A module of LLVM functions, one per program function, that call the kernels
+/// by name; with the descriptor as the constant `weft_program`.
+mlir::OwningOpRef<mlir::ModuleOp>
+buildProgramModule(mlir::ModuleOp module, llvm::StringRef descriptor);
+
+/// Writes `program.so` and `manifest.json` into `outputDir`, which is made if
+/// it does not exist. `module` is in the program phase. Fails with a
+/// diagnostic.
+mlir::LogicalResult emitProgram(mlir::ModuleOp module,
+                                llvm::StringRef outputDir,
+                                const TargetConfig &config);
+
+} // namespace weft
+
+#endif // WEFT_TARGET_PROGRAM_H
