@@ -108,8 +108,8 @@ private:
       }
     spec.inputs.push_back(
         {type.getElementType(), Shape(type.getShape()), strides});
-    add(node, {Scalar::Input, type.getElementType(), {},
-               argument.getArgNumber()});
+    add(node,
+        {Scalar::Input, type.getElementType(), {}, argument.getArgNumber()});
   }
 
   void readOp(Operation *op) {
@@ -118,11 +118,11 @@ private:
     Value result = op->getResult(0);
     Type type = elementType(result);
     if (auto constant = dyn_cast<nn::ConstantOp>(op))
-      return add(result,
-                 {Scalar::Constant, type, {}, 0, splatValue(constant)});
+      return add(result, {Scalar::Constant, type, {}, 0, splatValue(constant)});
     if (auto iota = dyn_cast<nn::IotaOp>(op))
-      return add(result, {Scalar::Iota, type, {},
-                          static_cast<unsigned>(iota.getDim())});
+      return add(
+          result,
+          {Scalar::Iota, type, {}, static_cast<unsigned>(iota.getDim())});
     SmallVector<unsigned, 3> operands;
     for (Value operand : op->getOperands())
       operands.push_back(nodes.lookup(operand));

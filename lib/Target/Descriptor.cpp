@@ -2,10 +2,10 @@
 //
 // The program descriptor: the module's slots, collectives and schedule as the
 // JSON that runtime/include/weft_runtime/Program.h defines.
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "weft/IR/Pipe/Pipe.h"
 #include "weft/IR/Prog/Prog.h"
 #include "weft/Target/Program.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -50,10 +50,10 @@ static int64_t product(ArrayRef<int64_t> sizes) {
 static json::Array meshOf(const Mesh &mesh) {
   json::Array axes;
   for (int atom = 0; atom < mesh.numAtoms(); ++atom)
-    axes.push_back(json::Object{
-        {"name", mesh.atomName(atom)},
-        {"axis", mesh.axes()[mesh.axisOfAtom(atom)].name},
-        {"size", mesh.atomSize(atom)}});
+    axes.push_back(
+        json::Object{{"name", mesh.atomName(atom)},
+                     {"axis", mesh.axes()[mesh.axisOfAtom(atom)].name},
+                     {"size", mesh.atomSize(atom)}});
   return axes;
 }
 

@@ -27,24 +27,33 @@ static Type elementOfTensor(Value value) {
 //===----------------------------------------------------------------------===//
 
 static ContractSpec specOf(nn::ContractOp op) {
-  return {op.getEquation().str(),        shapeOf(op.getLhs()),
-          shapeOf(op.getRhs()),          elementOfTensor(op.getLhs()),
-          elementOfTensor(op.getRhs()),  elementOfTensor(op.getResult()),
+  return {op.getEquation().str(),
+          shapeOf(op.getLhs()),
+          shapeOf(op.getRhs()),
+          elementOfTensor(op.getLhs()),
+          elementOfTensor(op.getRhs()),
+          elementOfTensor(op.getResult()),
           std::nullopt};
 }
 
 /// `op` is an attention or its gradient: both name the operands alike.
 template <typename OpT> static AttentionSpec specOfAttention(OpT op) {
   Shape q = shapeOf(op.getQuery()), k = shapeOf(op.getKey());
-  return {q[0], q[1], k[1], q[2], k[2], q[3], op.getScale().convertToDouble(),
+  return {q[0],
+          q[1],
+          k[1],
+          q[2],
+          k[2],
+          q[3],
+          op.getScale().convertToDouble(),
           op.getCausal()};
 }
 
 static CopySpec specOf(nn::TransposeOp op) {
   Shape in = shapeOf(op.getInput()), out = shapeOf(op.getResult());
   Shape strides = rowMajorStrides(in);
-  CopySpec spec{elementOfTensor(op.getResult()), out, in, out, {},
-                rowMajorStrides(out)};
+  CopySpec spec{
+      elementOfTensor(op.getResult()), out, in, out, {}, rowMajorStrides(out)};
   for (int64_t dim : op.getPermutation())
     spec.inStrides.push_back(strides[dim]);
   return spec;
@@ -52,8 +61,12 @@ static CopySpec specOf(nn::TransposeOp op) {
 
 static CopySpec specOf(nn::SliceOp op) {
   Shape in = shapeOf(op.getInput()), out = shapeOf(op.getResult());
-  CopySpec spec{elementOfTensor(op.getResult()), out, in, out,
-                rowMajorStrides(in), rowMajorStrides(out)};
+  CopySpec spec{elementOfTensor(op.getResult()),
+                out,
+                in,
+                out,
+                rowMajorStrides(in),
+                rowMajorStrides(out)};
   for (auto [dim, offset] : llvm::enumerate(op.getOffsets())) {
     spec.inOffset += offset * spec.inStrides[dim];
     spec.inStrides[dim] *= op.getStrides()[dim];
@@ -63,8 +76,12 @@ static CopySpec specOf(nn::SliceOp op) {
 
 static CopySpec specOf(nn::PadOp op) {
   Shape in = shapeOf(op.getInput()), out = shapeOf(op.getResult());
-  CopySpec spec{elementOfTensor(op.getResult()), in, in, out,
-                rowMajorStrides(in), rowMajorStrides(out)};
+  CopySpec spec{elementOfTensor(op.getResult()),
+                in,
+                in,
+                out,
+                rowMajorStrides(in),
+                rowMajorStrides(out)};
   for (auto [dim, low] : llvm::enumerate(op.getLow())) {
     spec.outOffset += low * spec.outStrides[dim];
     spec.outStrides[dim] *= op.getInterior()[dim] + 1;
@@ -128,9 +145,9 @@ static Kernel emitWindow(const KernelSite &site, prog::WindowOp op) {
     Value to = b.at(b.index(0), outer, total);
     b.vectorLoop(total, lanes, [&](Value position, Value mask) {
       Value valid = b.mask(b.sub(left, position), lanes);
-      Value value = b.load(b.arg(0), b.add(from, position), lanes,
-                           mask ? b.createOrFold<arith::AndIOp>(valid, mask)
-                                : valid);
+      Value value =
+          b.load(b.arg(0), b.add(from, position), lanes,
+                 mask ? b.createOrFold<arith::AndIOp>(valid, mask) : valid);
       b.store(value, b.arg(2), b.add(to, position), mask);
     });
   });
@@ -186,9 +203,9 @@ static Kernel emitRows(const KernelSite &site, Operation *op) {
 static Kernel emitLookup(const KernelSite &site, Operation *op) {
   return llvm::TypeSwitch<Operation *, Kernel>(op)
       .Case([&](nn::EmbeddingOp op) {
-        return emitEmbedding(site, lookup(op.getIds(), op.getTable(), 0,
-                                          op.getOffset(),
-                                          shapeOf(op.getTable())[1]));
+        return emitEmbedding(site,
+                             lookup(op.getIds(), op.getTable(), 0,
+                                    op.getOffset(), shapeOf(op.getTable())[1]));
       })
       .Case([&](nn::EmbeddingGradOp op) {
         return emitEmbeddingGrad(site, lookup(op.getIds(), op.getResult(), 0,

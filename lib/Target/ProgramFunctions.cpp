@@ -8,11 +8,11 @@
 // launch a call of the kernel, a collective `start` and `wait` through the
 // context. The two pointer arrays that `start` takes are shared by all
 // collectives of a function: they are read before `start` returns.
-#include "weft/IR/Prog/Prog.h"
-#include "weft/Target/Program.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "weft/IR/Prog/Prog.h"
+#include "weft/Target/Program.h"
 
 using namespace mlir;
 
@@ -46,9 +46,9 @@ private:
     return LLVM::ConstantOp::create(b, i64, b.getI64IntegerAttr(value));
   }
   Value offset(Value base, int64_t bytes) {
-    return LLVM::GEPOp::create(b, pointer, b.getI8Type(), base,
-                               ArrayRef<LLVM::GEPArg>{
-                                   static_cast<int32_t>(bytes)});
+    return LLVM::GEPOp::create(
+        b, pointer, b.getI8Type(), base,
+        ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(bytes)});
   }
   Value addressOf(Value memref);
   Value contextField(ContextField field, Type type) {
@@ -217,10 +217,10 @@ OwningOpRef<ModuleOp> buildProgramModule(ModuleOp module,
   b.setInsertionPointToStart(result->getBody());
   std::string text = descriptor.str();
   text.push_back('\0');
-  LLVM::GlobalOp::create(
-      b, LLVM::LLVMArrayType::get(b.getI8Type(), text.size()),
-      /*isConstant=*/true, LLVM::Linkage::External, "weft_program",
-      b.getStringAttr(text));
+  LLVM::GlobalOp::create(b,
+                         LLVM::LLVMArrayType::get(b.getI8Type(), text.size()),
+                         /*isConstant=*/true, LLVM::Linkage::External,
+                         "weft_program", b.getStringAttr(text));
   for (auto function : module.getOps<func::FuncOp>())
     if (!function.isDeclaration() && !function->hasAttr(prog::kKernelAttrName))
       FunctionEmitter(*result, function).run();

@@ -192,8 +192,9 @@ private:
   SmallVector<Operation *> members;
   std::unique_ptr<Block> body = std::make_unique<Block>();
   SmallVector<Value> inputs;
-  /// Values outside to values of the body.
+  /// Values outside to values of the body, plain and repeated over dims.
   DenseMap<Value, Value> values;
+  DenseMap<std::pair<Value, Attribute>, Value> broadcasts;
 };
 
 } // namespace
@@ -209,7 +210,7 @@ Value RegionBuilder::inside(Value value) {
 }
 
 /// A broadcast of a broadcast is one; of a constant or iota, it is one of these
-/// in the full shape.
+/// in the full shape. Equal ones are shared.
 Value RegionBuilder::cloneBroadcast(nn::BroadcastOp op) {
   OpBuilder inner = OpBuilder::atBlockEnd(body.get());
   auto type = cast<RankedTensorType>(op.getType());
@@ -230,8 +231,15 @@ Value RegionBuilder::cloneBroadcast(nn::BroadcastOp op) {
     return nn::ConstantOp::create(inner, op.getLoc(), type,
                                   splat.resizeSplat(type));
   }
-  Value input = inside(source);
-  return nn::BroadcastOp::create(inner, op.getLoc(), type, input, dims);
+  // An argument of its own: a kernel reads each of its inputs in one way.
+  Value &known = broadcasts[{source, inner.getDenseI64ArrayAttr(dims)}];
+  if (!known) {
+    inputs.push_back(source);
+    known = nn::BroadcastOp::create(
+        inner, op.getLoc(), type,
+        body->addArgument(source.getType(), source.getLoc()), dims);
+  }
+  return known;
 }
 
 Value RegionBuilder::clone(Operation *op) {

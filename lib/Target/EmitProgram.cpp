@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A module in the program phase -> program.so and manifest.json.
+//
+//   1. The descriptor.
+//   2. Kernels: one module with one function each (KernelTable.cpp), an object.
+//   3. Program functions that call them (ProgramFunctions.cpp), an object.
+//   4. Link; objects are removed.
+#include "mlir/Transforms/Passes.h"
+#include "weft/IR/Pipe/Pipe.h"
+#include "weft/Target/KernelTable.h"
+#include "weft/Target/Program.h"
+#include "weft/Transforms/LowerProgram.h"
+#include "weft/Transforms/Passes.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+
+using namespace mlir;
+namespace json = llvm::json;
+
+namespace weft {
+
+/// Calls only: there is nothing to gain from optimising them.
+static constexpr unsigned kCallsOptLevel = 1;
+
+void addProgramPasses(OpPassManager &pm, const TargetInfo &target) {
+  pm.addPass(createDecomposeMovesPass());
+  // Coordinates of one position, and what is computed from them, once.
+  pm.addPass(createCSEPass());
+  pm.addPass(createFuseRegionsPass());
+  pm.addPass(createLowerProgramPass(
+      [target](Operation *op) { return kernelScratchBytes(op, target); }));
+  pm.addPass(createPlanMemoryPass());
+  pm.addPass(createVerifyProgramPass());
+}
+
+static FailureOr<OwningOpRef<ModuleOp>>
+buildKernelModule(ModuleOp module, const TargetInfo &target) {
+  OwningOpRef<ModuleOp> result = ModuleOp::create(module.getLoc());
+  for (auto kernel : module.getOps<func::FuncOp>()) {
+    if (!kernel->hasAttr(prog::kKernelAttrName))
+      continue;
+    Operation *op = &kernel.front().front();
+    KernelSite site{*result, kernel.getSymName().str(), target, op->getLoc()};
+    if (failed(emitKernelFor(site, op)))
+      return failure();
+  }
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Manifest
+//===----------------------------------------------------------------------===//
+
+/// Attributes as JSON: dictionaries, lists, numbers and text.
+static json::Value valueOf(Attribute attr) {
+  if (auto dictionary = dyn_cast_or_null<DictionaryAttr>(attr)) {
+    json::Object object;
+    for (NamedAttribute field : dictionary)
+      object[field.getName().getValue()] = valueOf(field.getValue());
+    return object;
+  }
+  if (auto list = dyn_cast_or_null<ArrayAttr>(attr)) {
+    json::Array array;
+    for (Attribute element : list)
+      array.push_back(valueOf(element));
+    return array;
+  }
+  if (auto number = dyn_cast_or_null<FloatAttr>(attr))
+    return number.getValueAsDouble();
+  if (auto number = dyn_cast_or_null<IntegerAttr>(attr))
+    return number.getInt();
+  if (auto text = dyn_cast_or_null<StringAttr>(attr))
+    return text.getValue();
+  return nullptr;
+}
+
+/// What is in the descriptor, the account of memory, the weights and the CPU.
+static json::Object manifestOf(ModuleOp module, const json::Object &descriptor,
+                               const TargetInfo &target) {
+  json::Object manifest(descriptor);
+  manifest["memory"] = valueOf(module->getAttr(prog::kMemoryAttrName));
+  manifest["weights"] =
+      json::Object{{"path", valueOf(module->getAttr(kWeightsAttrName))},
+                   {"hash", valueOf(module->getAttr(kWeightsHashAttrName))}};
+  manifest["target"] = json::Object{{"triple", target.triple},
+                                    {"cpu", target.cpu},
+                                    {"features", target.features}};
+  return manifest;
+}
+
+static LogicalResult writeText(StringRef path, json::Object object,
+                               Location loc) {
+  std::error_code error;
+  llvm::raw_fd_ostream out(path, error);
+  if (!error)
+    out << llvm::formatv("{0:2}\n", json::Value(std::move(object)));
+  out.close();
+  if (error || out.has_error()) {
+    out.clear_error();
+    return emitError(loc) << "can't write \"" << path << "\"";
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Driver
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// The files of one emission; objects go when it ends.
+class Artefact {
+public:
+  explicit Artefact(StringRef folder) : folder(folder) {}
+  ~Artefact() {
+    for (const std::string &object : objects)
+      llvm::sys::fs::remove(object);
+  }
+
+  std::string path(StringRef name) const {
+    SmallString<128> path(folder);
+    llvm::sys::path::append(path, name);
+    return path.str().str();
+  }
+  LogicalResult addObject(ModuleOp module, StringRef name,
+                          const TargetInfo &target) {
+    objects.push_back(path(name));
+    return emitObject(module, objects.back(), target);
+  }
+  LogicalResult link(StringRef name, Location loc) {
+    return linkSharedLibrary(objects, path(name), loc);
+  }
+
+private:
+  StringRef folder;
+  std::vector<std::string> objects;
+};
+
+} // namespace
+
+LogicalResult emitProgram(ModuleOp module, StringRef outputDir,
+                          const TargetConfig &config) {
+  Location loc = module.getLoc();
+  DialectRegistry registry;
+  registerKernelDialects(registry);
+  module.getContext()->appendDialectRegistry(registry);
+  module.getContext()->loadAllAvailableDialects();
+  if (std::error_code error = llvm::sys::fs::create_directories(outputDir))
+    return emitError(loc) << "can't make folder \"" << outputDir
+                          << "\": " << error.message();
+  FailureOr<TargetInfo> target = resolveTarget(config, loc);
+  if (failed(target))
+    return failure();
+  FailureOr<json::Object> descriptor = buildDescriptor(module);
+  if (failed(descriptor))
+    return failure();
+  auto kernels = buildKernelModule(module, *target);
+  if (failed(kernels))
+    return failure();
+  std::string text =
+      llvm::formatv("{0}", json::Value(json::Object(*descriptor)));
+  OwningOpRef<ModuleOp> program = buildProgramModule(module, text);
+  TargetInfo forCalls = *target;
+  forCalls.optLevel = std::min(target->optLevel, kCallsOptLevel);
+  Artefact artefact(outputDir);
+  if (failed(artefact.addObject(**kernels, "kernels.o", *target)) ||
+      failed(artefact.addObject(*program, "program.o", forCalls)) ||
+      failed(artefact.link("program.so", loc)))
+    return failure();
+  return writeText(artefact.path("manifest.json"),
+                   manifestOf(module, *descriptor, *target), loc);
+}
+
+} // namespace weft
