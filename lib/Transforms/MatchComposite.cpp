@@ -320,7 +320,11 @@ bool Matcher::step(State &state) {
     return false;
   if (auto argument = dyn_cast<BlockArgument>(wanted))
     return bindArgument(state, argument, found);
-  auto result = dyn_cast<OpResult>(behindBoundaries(found));
+  while (auto boundary = found.getDefiningOp<nn::BoundaryOp>()) {
+    state.parts.push_back(boundary);
+    found = boundary.getInput();
+  }
+  auto result = dyn_cast<OpResult>(found);
   return result &&
          result.getResultNumber() == cast<OpResult>(wanted).getResultNumber() &&
          compareOps(state, wanted.getDefiningOp(), result.getOwner());
