@@ -8,19 +8,14 @@
 // sizes nor names a dead peer: the fingerprint and Liveness do.
 //
 // The wheel has no Gloo headers: gloo_headers/ declares the names that
-// ProcessGroupGloo.hpp mentions. This is the only file that includes c10d
-// for Gloo (10 s to compile).
-#include "weft_runtime/Bootstrap.h"
-#include "weft_runtime/Liveness.h"
+// ProcessGroupGloo.hpp mentions.
+#include "C10d.h"
 
 #include <ATen/ops/from_blob.h>
-#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
-#include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include <algorithm>
 #include <cstring>
-#include <unistd.h>
 
 using namespace weft;
 using c10::intrusive_ptr;
@@ -57,17 +52,16 @@ protected:
 private:
   using Sizes = std::vector<int64_t>;
   intrusive_ptr<c10d::ProcessGroupGloo> makeGroup(const Group &group);
-  void startLiveness();
-  /// Waits for what `start` starts; a failure is explained by Liveness.
-  template <typename Start> void finish(Start start);
+  template <typename Start> void finish(Start start) {
+    finishWork(*liveness, "gloo", start);
+  }
   /// sent[j] bytes to member j, received[i] bytes from member i.
   void exchange(const Group &group, const void *input, const Sizes &sent,
                 void *output, const Sizes &received);
   void combineParts(DType dtype, ReduceKind kind, int numParts, void *output,
                     int64_t count);
 
-  Bootstrap bootstrap;
-  intrusive_ptr<c10d::Store> store;
+  StorePointer store;
   std::unique_ptr<Liveness> liveness;
   intrusive_ptr<c10d::ProcessGroupGloo::Options> options;
   std::vector<intrusive_ptr<c10d::ProcessGroupGloo>> groups; // by group id
@@ -82,23 +76,9 @@ static at::Tensor bytesAt(const void *data, int64_t bytes) {
   return at::from_blob(address, {bytes}, at::kByte);
 }
 
-static std::chrono::milliseconds milliseconds(double seconds) {
-  return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1e3));
-}
-
 GlooCommunicator::GlooCommunicator(const Bootstrap &bootstrap)
-    : Communicator(bootstrap.rank, bootstrap.worldSize), bootstrap(bootstrap) {
-  c10d::TCPStoreOptions storeOptions;
-  storeOptions.port = static_cast<uint16_t>(bootstrap.masterPort);
-  storeOptions.isServer = bootstrap.rank == 0 && !bootstrap.usesAgentStore;
-  storeOptions.waitWorkers = false;
-  storeOptions.timeout = milliseconds(bootstrap.timeoutSeconds);
-  auto tcp = c10::make_intrusive<c10d::TCPStore>(bootstrap.masterAddress,
-                                                 storeOptions);
-  // The agent's store also serves the runs before a restart.
-  store = c10::make_intrusive<c10d::PrefixStore>("weft/" + bootstrap.runId,
-                                                 std::move(tcp));
-  startLiveness();
+    : Communicator(bootstrap.rank, bootstrap.worldSize),
+      store(makeStore(bootstrap)), liveness(makeLiveness(bootstrap, store)) {
   options = c10d::ProcessGroupGloo::Options::create(
       milliseconds(bootstrap.timeoutSeconds));
   std::optional<std::string> interface =
@@ -111,51 +91,15 @@ GlooCommunicator::GlooCommunicator(const Bootstrap &bootstrap)
   groups.push_back(makeGroup(world()));
 }
 
-void GlooCommunicator::startLiveness() {
-  LivenessOptions live;
-  live.rank = rank();
-  live.worldSize = worldSize();
-  live.timeoutSeconds = bootstrap.timeoutSeconds;
-  live.publish = [this](int port) {
-    store->set("liveness", std::to_string(port));
-  };
-  live.lookUp = [this] {
-    std::string port = store->get_to_str("liveness");
-    return std::pair(bootstrap.masterAddress, std::stoi(port));
-  };
-  live.onAbandoned = [this](int dead) {
-    std::fprintf(stderr, "[rank %d/%d] rank %d died\n", rank(), worldSize(),
-                 dead);
-    _exit(static_cast<int>(ExitCode::PeerFailed));
-  };
-  liveness = std::make_unique<Liveness>(std::move(live));
-}
-
 intrusive_ptr<c10d::ProcessGroupGloo>
 GlooCommunicator::makeGroup(const Group &group) {
-  // One id stands for several groups, told apart by their first rank.
-  auto own = c10::make_intrusive<c10d::PrefixStore>(
-      "group" + std::to_string(group.id) + "." +
-          std::to_string(group.ranks.front()),
-      store);
-  return c10::make_intrusive<c10d::ProcessGroupGloo>(own, group.index,
-                                                     group.size(), options);
+  return c10::make_intrusive<c10d::ProcessGroupGloo>(
+      groupStore(store, group), group.index, group.size(), options);
 }
 
 void GlooCommunicator::onGroupAdded(const Group &group) {
   groups.resize(std::max<size_t>(groups.size(), group.id + 1));
   groups[group.id] = makeGroup(group);
-}
-
-template <typename Start> void GlooCommunicator::finish(Start start) {
-  try {
-    start()->wait();
-  } catch (const std::exception &error) {
-    if (std::optional<PeerFailed> reason = liveness->explainFailure(1.0))
-      throw *reason;
-    throw Error(ExitCode::Internal,
-                std::string("gloo failed: ") + error.what());
-  }
 }
 
 //===----------------------------------------------------------------------===//

@@ -54,7 +54,7 @@
  *   written before a step: `step` (f32, from 1), `lr` (f32); before a call
  *     that ends in `_update`: `fingerprint` (f64 [4], 16 bits each: the hash
  *     of all collectives issued since the program started)
- *   read after a step: `loss`, `grad_norm`, `skipped` (0 or 1), `tokens`
+ *   read after a step: `loss`, `grad_norm`, `skipped` (0 or 1), `num_tokens`
  *     (all f32), `fingerprint.sum` (f64 [4])
  *   kind input: rows that pad an uneven batch shard hold token 0, label -100
  *     (a slot named `labels`), 0 in others
