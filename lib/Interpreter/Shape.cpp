@@ -3,6 +3,8 @@
 // Constants and ops that move elements.
 #include "Evaluators.h"
 
+#include "weft/IR/Prog/Prog.h"
+
 using namespace weft;
 using namespace weft::interpreter;
 using llvm::ArrayRef;
@@ -116,6 +118,12 @@ static Tensor evaluateMaskTail(nn::MaskTailOp op, Operands operands) {
   return result;
 }
 
+static Tensor evaluateWindow(prog::WindowOp op, Operands operands) {
+  int dim = static_cast<int>(op.getDim());
+  return operands[0].block(dim, operands[1].elements()[0].integer,
+                           resultOf(op.getResult()).dim(dim));
+}
+
 static Tensor evaluateBoundary(nn::BoundaryOp op, Operands operands) {
   return operands[0];
 }
@@ -130,5 +138,6 @@ void interpreter::addShape(EvaluatorTable &table) {
   table.add<nn::PadOp>(evaluatePad);
   table.add<nn::ConcatOp>(evaluateConcat);
   table.add<nn::MaskTailOp>(evaluateMaskTail);
+  table.add<prog::WindowOp>(evaluateWindow);
   table.add<nn::BoundaryOp>(evaluateBoundary);
 }
