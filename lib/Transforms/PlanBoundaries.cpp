@@ -292,6 +292,7 @@ LogicalResult weft::decideLayouts(const PlanModel &model, const Config &config,
       selected = model.select(*pattern);
     for (nn::BoundaryOp op : selected) {
       isMatched = true;
+      decision.explicitBoundaries.insert(op);
       if (failed(layouts.put(entry, *wished, op, numDimsOf(op.getResult()),
                              decision.boundaries[op])))
         return failure();

@@ -109,11 +109,10 @@ static LogicalResult checkQueries(const PlanModel &model, const Config &config,
   while (above <= heads && !fits(above, heads, kvHeads))
     ++above;
   auto diagnostic = emitAtOrigin(model.module, config.originOf("mesh.tp"));
-  diagnostic << "\"" << output.module->name << "\" has " << heads
-             << " query heads, and attention " << kvHeads
-             << " key-value heads: they can't be divided by axis \"tp\" of "
-                "size "
-             << tp;
+  diagnostic << "\"" << output.module->name << "\" feeds attention with "
+             << heads << " query heads and " << kvHeads
+             << " key-value heads, which axis \"tp\" of size " << tp
+             << " can't divide";
   diagnostic.attachNote() << "set mesh.tp to " << below
                           << (above <= heads ? " or " + std::to_string(above)
                                              : std::string());

@@ -47,12 +47,13 @@ FailureOr<PlanModel> PlanModel::read(ModuleOp module) {
   model.module = module;
   for (auto function : module.getOps<func::FuncOp>()) {
     if (model.function)
-      return function.emitError("the module has more than one function: a "
-                                "plan is applied to the model alone");
+      return emitError(function->getLoc(),
+                       "the module has more than one function: a "
+                       "plan is applied to the model alone");
     model.function = function;
   }
   if (!model.function || model.function.isExternal())
-    return module.emitError("the module has no function to lay out");
+    return emitError(module->getLoc(), "the module has no function to lay out");
   readBoundaries(model);
   llvm::StringSet<> known;
   for (const std::string &name : model.modules)
@@ -107,13 +108,16 @@ PlanModel::select(const NamePattern &pattern) const {
 }
 
 InFlightDiagnostic weft::emitAtOrigin(ModuleOp module, StringRef origin) {
+  // Never through the op: that would print the whole module as a note.
   auto [rest, columnText] = origin.rsplit(':');
   auto [file, lineText] = rest.rsplit(':');
   unsigned line = 0, column = 0;
   if (!lineText.getAsInteger(10, line) && !columnText.getAsInteger(10, column))
     return emitError(
         FileLineColLoc::get(module.getContext(), file, line, column));
-  return module.emitError() << origin << ": ";
+  if (!origin.starts_with("--set"))
+    return emitError(module->getLoc());
+  return emitError(UnknownLoc::get(module.getContext())) << origin << ": ";
 }
 
 std::vector<ConstraintEntry> weft::tpEntries(const Mesh &mesh, StyleWish wish,

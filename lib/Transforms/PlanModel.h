@@ -76,13 +76,15 @@ struct PlanDecision {
   llvm::MapVector<pipe::SlotOp, Constraint> slots, gradients, optimizers;
   llvm::MapVector<pipe::SlotOp, std::string> units;
   llvm::MapVector<mlir::Operation *, Constraint> boundaries;
+  /// Boundaries that a layout of the user's names: they outrank slots.
+  llvm::DenseSet<mlir::Operation *> explicitBoundaries;
   /// The modules of the units that are lists: blocks, in program order.
   std::vector<std::string> blocks;
   std::vector<std::string> uncovered;
 };
 
-/// Reports at a place of the user's plan ("weft.toml:3:1"), or else at the
-/// module with the origin in front.
+/// Reports at the place in the user's plan ("weft.toml:3:1"), or else at the
+/// model, naming a "--set".
 mlir::InFlightDiagnostic emitAtOrigin(mlir::ModuleOp module,
                                       llvm::StringRef origin);
 

@@ -23,6 +23,7 @@ enum ExitCode : int {
 void addConfig(CLI::App &app, int &result);
 void addData(CLI::App &app, int &result);
 void addDoctor(CLI::App &app, int &result);
+void addRun(CLI::App &app, int &result);
 
 } // namespace weft::tool
 
