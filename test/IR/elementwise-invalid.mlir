@@ -85,12 +85,3 @@ func.func @cast_c1(%x: tensor<4xf32>) {
   %0 = nn.cast %x : (tensor<4xf32>) -> tensor<5xi64>
   return
 }
-
-// -----
-
-// Layouts are checked against the op's rule, not here.
-func.func @elementwise_layouts(%x: tensor<4xf32, #dist.layout<#dist.mesh<tp = 2>, tp = shard(0)>>) {
-  // expected-error-re @+1 {{'nn.exp' op layouts disagree with the op's rule: {{.+}}}}
-  %0 = nn.exp %x : tensor<4xf32, #dist.layout<#dist.mesh<tp = 2>, tp = shard(0)>> to tensor<4xf32, #dist.layout<#dist.mesh<tp = 2>>>
-  return
-}

@@ -15,6 +15,13 @@ func.func @fused(%x: tensor<4x8xf32>) {
   return
 }
 
+// CHECK-LABEL: func.func @window
+func.func @window(%x: tensor<4x8xf32>, %start: tensor<i64>) {
+  // CHECK: prog.window %{{.*}} from %{{.*}} dim 0 : (tensor<4x8xf32>, tensor<i64>) -> tensor<2x8xf32>
+  %0 = prog.window %x from %start dim 0 : (tensor<4x8xf32>, tensor<i64>) -> tensor<2x8xf32>
+  return
+}
+
 // Buffers lie at an offset of a region once memory is planned.
 // CHECK-LABEL: func.func @program
 func.func @program() {
@@ -24,6 +31,8 @@ func.func @program() {
   %1 = prog.buffer "run" slot @w at 128 : memref<4x8xf32>
   // CHECK: %[[INDEX:.*]] = prog.buffer "step" : memref<i64>
   %2 = prog.buffer "step" : memref<i64>
+  // CHECK: prog.view %[[OPEN]] : memref<4x8xf32> to memref<32xf32>
+  %3 = prog.view %0 : memref<4x8xf32> to memref<32xf32>
   // CHECK: prog.launch @kernel ins(%[[SLOT]] : memref<4x8xf32>) outs(%[[OPEN]] : memref<4x8xf32>)
   prog.launch @kernel ins(%1 : memref<4x8xf32>) outs(%0 : memref<4x8xf32>)
   // CHECK: prog.launch @kernel ins(%[[SLOT]] : memref<4x8xf32>) outs(%[[OPEN]] : memref<4x8xf32>) scratch(%[[INDEX]] : memref<i64>)
