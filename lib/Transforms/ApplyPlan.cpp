@@ -15,6 +15,7 @@
 #include "weft/Transforms/ApplyPlan.h"
 
 #include "PlanModel.h"
+#include "weft/Transforms/Decisions.h"
 #include "weft/Transforms/Passes.h"
 
 namespace weft {
@@ -103,6 +104,9 @@ static void writeBoundaries(const PlanModel &model,
         OpBuilder builder(op);
         constrained = dist::ConstrainOp::create(builder, op.getLoc(),
                                                 value.getType(), value, attr);
+        if (!decision.explicitBoundaries.contains(op))
+          constrained.getDefiningOp()->setAttr(kStyleAttrName,
+                                               builder.getUnitAttr());
       }
       value = isWished ? value : constrained;
     }

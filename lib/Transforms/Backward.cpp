@@ -4,6 +4,7 @@
 // to the first. The cotangents of a value with several uses are added in the
 // order in which they are found.
 #include "Backward.h"
+#include "weft/Transforms/Decisions.h"
 #include "SlotFunction.h"
 
 using namespace mlir;
@@ -60,8 +61,12 @@ Value Backward::reverseConstrain(dist::ConstrainOp op, Value cotangent) {
     if (entry.placement.kind == PlacementKind::Shard)
       shards.entries.push_back(entry);
   nn::Expressions e(builder, nn::derivedLoc(op.getLoc(), "grad"));
-  return constrain(e, cotangent,
-                   dist::ConstraintAttr::get(op.getContext(), shards));
+  Value wished = constrain(
+      e, cotangent, dist::ConstraintAttr::get(op.getContext(), shards));
+  auto wish = wished.getDefiningOp<dist::ConstrainOp>();
+  if (wish && op->hasAttr(kStyleAttrName))
+    wish->setAttr(kStyleAttrName, builder.getUnitAttr());
+  return wished;
 }
 
 LogicalResult Backward::reverse(Operation *op, ArrayRef<Value> cotangents) {

@@ -14,6 +14,7 @@
 // that it may stay partial. Dead cotangents are erased at the end.
 #include "Backward.h"
 #include "SlotFunction.h"
+#include "weft/Transforms/Decisions.h"
 #include "weft/Transforms/Passes.h"
 
 namespace weft {
@@ -90,6 +91,8 @@ static void accumulateGradient(ModuleOp module, SlotFunction &stage,
     slot.setConstraintAttr(open);
   } else {
     gradient = constrain(e, gradient, slot.getConstraintAttr());
+    if (auto wish = gradient.getDefiningOp<dist::ConstrainOp>())
+      wish->setAttr(kOneWayAttrName, e.builder.getUnitAttr());
   }
   Value sum = e.sumOf({stage.read(slot.getSymName()), gradient});
   stage.write(slot.getSymName(), sum);

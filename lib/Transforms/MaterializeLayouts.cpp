@@ -72,39 +72,58 @@ static int64_t numBytes(Value value) {
          llvm::divideCeil(type.getElementType().getIntOrFloatBitWidth(), 8);
 }
 
+/// The bytes that a constraint moves of a partial value: none if it asks for
+/// the partial value itself.
+static int64_t bytesAtWish(dist::ConstrainOp op) {
+  for (const ConstraintEntry &entry :
+       op.getConstraint().getConstraint().entries)
+    if (entry.placement.kind == PlacementKind::Partial)
+      return 0;
+  return numBytes(op.getInput());
+}
+
+/// The result of `use`'s op if the op is linear in the used operand, alone or
+/// with others, and has no other result; null if not.
+static Value linearResult(OpOperand &use, bool &isJoint) {
+  Operation *user = use.getOwner();
+  auto ruled = dyn_cast<dist::ShardingRuleOpInterface>(user);
+  if (!ruled || user->getNumResults() != 1)
+    return {};
+  ShardingRule rule = ruled.getShardingRule();
+  for (const auto &set : rule.linear)
+    if (llvm::is_contained(set, static_cast<int>(use.getOperandNumber()))) {
+      isJoint = set.size() > 1;
+      return user->getResult(0);
+    }
+  return {};
+}
+
 /// True if a partial `value` is better resolved behind its user.
 ///
-///   user                                        resolved
-///   a constraint, a return                      behind: one move to the target
-///   a sum of several values                     behind, if all are partial
-///   linear, fewer bytes come out                behind
-///   linear, as many bytes come out              as for the user's result
-///   anything else, or several users             at once
+///   user                                  resolved
+///   a return                              behind: one move to the slot
+///   a constraint                          behind: one move, or none
+///   a sum of several values               behind, if all are partial
+///   linear, fewer bytes come out          behind
+///   linear, as many or more come out      as the chain goes on
+///   anything else, or several users       at once
 static bool isBetterResolvedLater(Value value) {
+  int64_t here = numBytes(value);
   for (int depth = 0; depth < 8; ++depth) {
     if (!value.hasOneUse())
       return false;
     OpOperand &use = *value.use_begin();
-    Operation *user = use.getOwner();
-    if (isa<func::ReturnOp, dist::ConstrainOp>(user))
+    if (isa<func::ReturnOp>(use.getOwner()))
+      return numBytes(value) <= here;
+    if (auto wish = dyn_cast<dist::ConstrainOp>(use.getOwner()))
+      return bytesAtWish(wish) <= here;
+    bool isJoint = false;
+    Value result = linearResult(use, isJoint);
+    if (!result)
+      return false;
+    if (isJoint || numBytes(result) < here)
       return true;
-    auto ruled = dyn_cast<dist::ShardingRuleOpInterface>(user);
-    if (!ruled || user->getNumResults() != 1)
-      return false;
-    int index = use.getOperandNumber();
-    const SmallVector<int, 2> *set = nullptr;
-    ShardingRule rule = ruled.getShardingRule();
-    for (const auto &candidate : rule.linear)
-      if (llvm::is_contained(candidate, index))
-        set = &candidate;
-    if (!set)
-      return false;
-    int64_t before = numBytes(value), after = numBytes(user->getResult(0));
-    if (set->size() > 1 || after < before)
-      return true;
-    if (after > before)
-      return false;
-    value = user->getResult(0);
+    value = result;
   }
   return false;
 }

@@ -106,7 +106,7 @@ LogicalResult Propagation::seedConstrain(dist::ConstrainOp op) {
   if (!resolved.message.empty())
     return op.emitOpError() << resolved.message;
   Priority priority =
-      op->hasAttr("dist.style") ? Priority::Style : Priority::Explicit;
+      op->hasAttr(kStyleAttrName) ? Priority::Style : Priority::Explicit;
   TensorWishes &tensor = wishesOf(op.getResult());
   for (const Placement &placement : resolved.placements) {
     bool isShard = placement.kind == PlacementKind::Shard;
@@ -190,7 +190,7 @@ bool Propagation::visitConstrain(dist::ConstrainOp op) {
     }
     Wish &from = operand[axis];
     if (!from.closed && from.dim < 0 && to.dim >= 0 &&
-        !op->hasAttr("dist.one_way")) {
+        !op->hasAttr(kOneWayAttrName)) {
       from = {to.dim, Wished, false};
       isChanged = true;
     }

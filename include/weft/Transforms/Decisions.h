@@ -16,6 +16,10 @@ namespace weft {
 
 inline constexpr llvm::StringLiteral kLayoutsAttrName = "dist.layouts";
 inline constexpr llvm::StringLiteral kAssignmentAttrName = "dist.assignment";
+/// On a constrain op: the wish of a style, which a slot outranks.
+inline constexpr llvm::StringLiteral kStyleAttrName = "dist.style";
+/// On a constrain op: nothing flows back to the operand (gradients).
+inline constexpr llvm::StringLiteral kOneWayAttrName = "dist.one_way";
 
 /// The layout of a slot: its constraint, all other axes replicated. Batch
 /// inputs without a constraint have dim 0 over dp_replicate and dp_shard and
