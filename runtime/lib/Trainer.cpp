@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 
 using namespace weft;
 
@@ -112,14 +113,24 @@ static int64_t numSteps(const TrainOptions &options,
   return steps;
 }
 
+static std::string weightsFolder(const TrainOptions &options,
+                                 const Program &program) {
+  if (!options.weights.empty())
+    return options.weights;
+  namespace fs = std::filesystem;
+  const std::string &named = program.descriptor.weights;
+  fs::path beside = fs::path(program.path).parent_path() / named;
+  return !named.empty() && fs::exists(beside) ? beside.string() : named;
+}
+
 RankRun::RankRun(const Program &program, Communicator &communicator,
                  const TrainOptions &options)
     : program(program), descriptor(program.descriptor),
       communicator(communicator), options(options),
       executor(program, communicator), steps(numSteps(options, descriptor)) {
   openData();
-  loadWeights(options.weights.empty() ? descriptor.weights : options.weights,
-              descriptor, executor.regions(), communicator.rank());
+  loadWeights(weightsFolder(options, program), descriptor, executor.regions(),
+              communicator.rank());
 }
 
 void RankRun::openData() {

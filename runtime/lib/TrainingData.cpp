@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // TrainingData: token shards and tensors behind one view, and the order of
-// samples. Sample i of a token stream is the seq + 1 tokens from i * seq on:
+// samples. Sample i of the token stream is the seq + 1 tokens from i * seq on:
 // inputs its first seq, labels its last seq.
 #include "weft_runtime/TrainingData.h"
 #include "weft_runtime/Error.h"
@@ -67,17 +67,12 @@ void TokenFile::read(int64_t begin, int64_t count, int64_t *target) const {
 static std::vector<std::string> tokenPaths(const std::string &path) {
   if (!fs::is_directory(path))
     return {path};
-  std::vector<std::string> all, training;
-  for (const fs::directory_entry &entry : fs::directory_iterator(path)) {
-    if (entry.path().extension() != ".bin")
-      continue;
-    all.push_back(entry.path().string());
-    if (entry.path().filename().string().find("train") != std::string::npos)
-      training.push_back(all.back());
-  }
-  std::vector<std::string> &chosen = training.empty() ? all : training;
-  std::sort(chosen.begin(), chosen.end());
-  return chosen;
+  std::vector<std::string> paths;
+  for (const fs::directory_entry &entry : fs::directory_iterator(path))
+    if (entry.path().extension() == ".bin")
+      paths.push_back(entry.path().string());
+  std::sort(paths.begin(), paths.end());
+  return paths;
 }
 
 static bool holdsTensors(const std::string &path) {
@@ -131,11 +126,12 @@ void TrainingData::openTokens(const std::vector<std::string> &paths,
            "give --data a .safetensors file with one tensor per input");
     sequence = slot->globalShape[1];
   }
+  int64_t tokens = 0;
   for (const std::string &file : paths) {
     shards.emplace_back(file);
-    samples += std::max<int64_t>(shards.back().numTokens() - 1, 0) /
-               std::max<int64_t>(sequence, 1);
+    tokens += shards.back().numTokens();
   }
+  samples = std::max<int64_t>(tokens - 1, 0) / std::max<int64_t>(sequence, 1);
 }
 
 void TrainingData::openTensors(const std::string &path,
@@ -176,12 +172,20 @@ void TrainingData::readRow(const Slot &slot, int64_t sample,
     return;
   }
   int64_t shift = slot.name == "labels" ? 1 : 0;
+  readStream(sample * sequence + shift, sequence,
+             static_cast<int64_t *>(target));
+}
+
+/// The shards are one stream: a sample may begin in one and end in the next.
+void TrainingData::readStream(int64_t begin, int64_t count,
+                              int64_t *target) const {
   for (const TokenFile &shard : shards) {
-    int64_t held = std::max<int64_t>(shard.numTokens() - 1, 0) / sequence;
-    if (sample < held)
-      return shard.read(sample * sequence + shift, sequence,
-                        static_cast<int64_t *>(target));
-    sample -= held;
+    int64_t held = std::clamp<int64_t>(shard.numTokens() - begin, 0, count);
+    if (held > 0)
+      shard.read(begin, held, target);
+    target += held;
+    count -= held;
+    begin = std::max<int64_t>(begin - shard.numTokens(), 0);
   }
 }
 

@@ -172,15 +172,16 @@ TEST_F(Formats, a_sharded_sequence_is_cut_after_the_shift) {
             (std::vector<int64_t>{3, 4, 9, 10}));
 }
 
-TEST_F(Formats, shards_follow_each_other_and_wide_tokens_are_known) {
-  write("a_train_0.bin", tokenBytes(5));
-  write("a_train_1.bin", tokenBytes(5, 20240801, 7));
-  write("a_val_0.bin", tokenBytes(50));
+// 5 tokens, then 4 in the wide format: sample 2 begins at the end of the first.
+TEST_F(Formats, shards_are_one_stream_and_wide_tokens_are_known) {
+  write("tokens_0.bin", tokenBytes(5));
+  write("tokens_1.bin", tokenBytes(4, 20240801, 7));
   Descriptor descriptor = tokenDescriptor(4, 2);
   TrainingData data(folder.string(), descriptor);
-  EXPECT_EQ(data.numSamples(), 4) << "2 of each training shard";
-  EXPECT_EQ(filled(data, descriptor, "tokens", 1),
-            (std::vector<int64_t>{0, 1, 2, 3}));
+  EXPECT_EQ(data.numSamples(), 4);
+  using Row = std::vector<int64_t>;
+  EXPECT_EQ(filled(data, descriptor, "tokens", 1), (Row{4, 0, 1, 2}));
+  EXPECT_EQ(filled(data, descriptor, "labels", 1), (Row{0, 1, 2, 3}));
 }
 
 TEST_F(Formats, bad_token_files_are_refused) {

@@ -19,7 +19,8 @@
  *   "regions": {"run": N, "step": N, "microbatch": N, "input": N}  bytes
  *   "microbatches": M      "batch": B, samples of one global microbatch
  *   "communicator": "auto" | "shared_memory" | "gloo" | "nccl"   (optional)
- *   "weights": directory of the stored tensors                   (optional)
+ *   "weights": directory of the stored tensors; a relative path begins at the
+ *          program's folder, else at the working directory      (optional)
  *   "optimizer": {"lr", "lr_min", "warmup_steps", "decay", "steps"}
  *          decay = none | linear | sqrt | cosine; steps = 0 or absent: the
  *          number of steps asked for on the command line     (optional)

@@ -14,7 +14,7 @@
 
 namespace weft {
 
-/// One token stream in llm.c's format: 256 int32 of header (magic, version,
+/// A piece of the token stream in llm.c's format: 256 int32 of header (magic, version,
 /// number of tokens), then the tokens as uint16 (magic 20240520, version 1) or
 /// uint32 (magic 20240801, version 7).
 class TokenFile {
@@ -36,8 +36,8 @@ private:
 class TrainingData {
 public:
   /// `path` is a token file (.bin), a safetensors file, or a folder of either;
-  /// of a folder's token files those whose name contains "train" if there are
-  /// any. Throws Error(InputFile) if the inputs of the program are not there.
+  /// a folder's token files are one stream in the order of their names. Throws
+  /// Error(InputFile) if the inputs of the program are not there.
   TrainingData(const std::string &path, const Descriptor &descriptor);
 
   int64_t numSamples() const { return samples; }
@@ -52,6 +52,7 @@ private:
   void openTokens(const std::vector<std::string> &paths,
                   const Descriptor &descriptor);
   void openTensors(const std::string &path, const Descriptor &descriptor);
+  void readStream(int64_t begin, int64_t count, int64_t *target) const;
   /// One whole row of an input, in the slot's type.
   void readRow(const Slot &slot, int64_t sample, void *target) const;
 
