@@ -54,9 +54,8 @@ ShardingRule IotaOp::getShardingRule() {
   RuleBuilder rule;
   Dims dims;
   for (auto [i, size] : llvm::enumerate(shapeOf(getResult())))
-    dims.factors.push_back(
-        rule.add(size, i == getDim() ? FactorKind::Positional
-                                     : FactorKind::Parallel));
+    dims.factors.push_back(rule.add(
+        size, i == getDim() ? FactorKind::Positional : FactorKind::Parallel));
   return rule.offset(getOffset()).result(dims).take();
 }
 
@@ -221,8 +220,7 @@ ShardingRule ConcatOp::getShardingRule() {
   RuleBuilder rule;
   Dims result = rule.addDims(shapeOf(getResult()));
   int64_t dim = getDim();
-  result.factors[dim] =
-      rule.add(shapeOf(getResult())[dim], FactorKind::Whole);
+  result.factors[dim] = rule.add(shapeOf(getResult())[dim], FactorKind::Whole);
   SmallVector<int> all;
   for (Value input : getInputs()) {
     Dims dims = result;
