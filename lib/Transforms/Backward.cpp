@@ -4,8 +4,8 @@
 // to the first. The cotangents of a value with several uses are added in the
 // order in which they are found.
 #include "Backward.h"
-#include "weft/Transforms/Decisions.h"
 #include "SlotFunction.h"
+#include "weft/Transforms/Decisions.h"
 
 using namespace mlir;
 using namespace weft;
@@ -60,13 +60,14 @@ Value Backward::reverseConstrain(dist::ConstrainOp op, Value cotangent) {
        op.getConstraint().getConstraint().entries)
     if (entry.placement.kind == PlacementKind::Shard)
       shards.entries.push_back(entry);
-  nn::Expressions e(builder, nn::derivedLoc(op.getLoc(), "grad"));
-  Value wished = constrain(
-      e, cotangent, dist::ConstraintAttr::get(op.getContext(), shards));
-  auto wish = wished.getDefiningOp<dist::ConstrainOp>();
-  if (wish && op->hasAttr(kStyleAttrName))
+  if (shards.entries.empty())
+    return cotangent;
+  auto wish = dist::ConstrainOp::create(
+      builder, nn::derivedLoc(op.getLoc(), "grad"), nn::plainType(cotangent),
+      cotangent, dist::ConstraintAttr::get(op.getContext(), shards));
+  if (op->hasAttr(kStyleAttrName))
     wish->setAttr(kStyleAttrName, builder.getUnitAttr());
-  return wished;
+  return wish;
 }
 
 LogicalResult Backward::reverse(Operation *op, ArrayRef<Value> cotangents) {
