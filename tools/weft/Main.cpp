@@ -30,6 +30,8 @@ int main(int argc, char **argv) {
              "config keys` explains the plan file.");
   int result = Done;
   addData(app, result);
+  addCompile(app, result);
+  addSimulate(app, result);
   addRun(app, result);
   addConfig(app, result);
   addDoctor(app, result);

@@ -44,6 +44,14 @@ class Weft_ProgPass<string flag> : Pass<flag, "::mlir::ModuleOp"> {
 // global -> annotated
 //===----------------------------------------------------------------------===//
 
+def VerifyGlobalPass : Weft_Pass<"nn-verify-global"> {
+  let summary = "check that a model is plain nn ops";
+  let description = [{
+    Closes the global phase: there is @model, ops are of nn (and wishes of
+    dist), types are tensors of static shape without layout.
+  }];
+}
+
 def ApplyPlanPass : Weft_Pass<"dist-apply-plan"> {
   let summary = "turn the plan into a mesh, units and constraints";
   let description = [{
@@ -139,6 +147,15 @@ def BuildUpdatePass : Weft_Pass<"nn-build-update"> {
     Option<"skipNonfinite", "skip-nonfinite", "bool", "false",
            "keep parameters and state where a gradient is not finite">,
   ];
+}
+
+def VerifyStagesPass : Weft_Pass<"pipe-verify-stages"> {
+  let summary = "check that functions meet in slots";
+  let description = [{
+    Closes the staged phase: every argument and result names a slot of its
+    type; no slot is read by two arguments or written by two results of one
+    function.
+  }];
 }
 
 //===----------------------------------------------------------------------===//
@@ -253,6 +270,15 @@ def BuildSchedulePass : Weft_Pass<"pipe-build-schedule"> {
     Option<"microbatches", "microbatches", "int64_t", /*default=*/"1",
            "microbatches of a step">,
   ];
+}
+
+def VerifySchedulePass : Weft_Pass<"pipe-verify-schedule"> {
+  let summary = "prove the table of a step";
+  let description = [{
+    Closes the scheduled phase: there is one table, every microbatch runs once
+    through each function that has microbatches, every parameter is updated
+    exactly once.
+  }];
 }
 
 def VerifyLocalPass : Weft_Pass<"dist-verify-local"> {

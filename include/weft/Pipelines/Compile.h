@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Compile: an exported model and a plan become an artefact.
+#ifndef WEFT_PIPELINES_COMPILE_H
+#define WEFT_PIPELINES_COMPILE_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "weft/Plan/Config.h"
+
+namespace weft {
+
+/// The phases of DESIGN 2 that are kept in an artefact.
+enum class Phase { Global, Typed, Scheduled };
+llvm::StringRef toString(Phase phase);
+
+/// Every dialect a Weft program uses.
+void registerWeftDialects(mlir::DialectRegistry &registry);
+
+/// Reads `DIR/model.mlir`; diagnostics go to the context's handler.
+mlir::OwningOpRef<mlir::ModuleOp> readModel(mlir::MLIRContext &context,
+                                            llvm::StringRef directory);
+
+/// Reads `DIR/ir/PHASE.mlirbc` of an artefact.
+mlir::OwningOpRef<mlir::ModuleOp> readPhase(mlir::MLIRContext &context,
+                                            llvm::StringRef directory,
+                                            Phase phase);
+
+/// How compiling ended: a plan that does not fit the model is the user's to
+/// change, anything else is the model's or ours.
+enum class CompileStatus { Done, PlanImpossible, Failed };
+
+/// Takes a model in the global phase to the scheduled phase. `observe` is
+/// called with the module at the end of each phase that is kept.
+CompileStatus
+lowerToScheduled(mlir::ModuleOp module, const Config &config,
+                 llvm::function_ref<void(Phase, mlir::ModuleOp)> observe,
+                 bool verifyNumerics = false);
+
+/// Compiles the model in `modelDir` into the artefact `outputDir`:
+/// program.so, ir/, plan.toml, manifest.json and the launcher `train`, copied
+/// from `launcher`. Fails with diagnostics.
+CompileStatus compileModel(mlir::MLIRContext &context,
+                           llvm::StringRef modelDir, llvm::StringRef outputDir,
+                           llvm::StringRef launcher, const Config &config,
+                           bool verifyNumerics = false);
+
+} // namespace weft
+
+#endif // WEFT_PIPELINES_COMPILE_H

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `weft simulate`: all ranks of an artefact in one process, on the
+// interpreter, compared with the same program on one device.
+#include "Commands.h"
+#include "Compiler.h"
+#include "weft/Interpreter/Safetensors.h"
+#include "weft/Interpreter/Simulate.h"
+
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace weft;
+using namespace weft::tool;
+using namespace weft::interpreter;
+
+namespace {
+struct SimulateOptions {
+  std::string artefact, data, weights, dump;
+  int64_t steps = 1;
+  bool isVerbose = false;
+};
+} // namespace
+
+/// The folder of weights and the learning rate that the artefact names.
+static std::optional<llvm::json::Object> readManifest(const std::string &dir) {
+  auto buffer = llvm::MemoryBuffer::getFile(dir + "/manifest.json");
+  if (!buffer) {
+    llvm::errs() << "error: \"" << dir
+                 << "\" is no artefact: it has no \"manifest.json\"\n";
+    return std::nullopt;
+  }
+  auto parsed = llvm::json::parse((*buffer)->getBuffer());
+  if (!parsed || !parsed->getAsObject()) {
+    llvm::errs() << "error: \"" << dir << "/manifest.json\" is no JSON object: "
+                 << llvm::toString(parsed.takeError()) << "\n";
+    return std::nullopt;
+  }
+  return *parsed->getAsObject();
+}
+
+/// The constant learning rate of both runs: schedules are not simulated.
+static double learningRate(const llvm::json::Object &manifest) {
+  const llvm::json::Object *optimizer = manifest.getObject("optimizer");
+  return optimizer ? optimizer->getNumber("lr").value_or(0.0) : 0.0;
+}
+
+/// Weights, data and steps of both runs; prints what is missing.
+static std::optional<RunInputs> collect(const SimulateOptions &options) {
+  auto manifest = readManifest(options.artefact);
+  if (!manifest)
+    return std::nullopt;
+  std::string weights = options.weights;
+  if (weights.empty())
+    if (const auto *known = manifest->getObject("weights"))
+      weights = known->getString("path").value_or("").str();
+  RunInputs inputs;
+  auto tensors = readSafetensors(weights);
+  auto batches = Batches::open(options.data);
+  if (!tensors || !batches) {
+    if (!tensors)
+      llvm::errs() << "error: " << llvm::toString(tensors.takeError()) << "\n";
+    if (!batches)
+      llvm::errs() << "error: " << llvm::toString(batches.takeError()) << "\n";
+    return std::nullopt;
+  }
+  inputs.weights = std::move(*tensors);
+  inputs.data = std::move(*batches);
+  inputs.steps = options.steps;
+  double lr = learningRate(*manifest);
+  inputs.learningRate = [lr](int64_t) { return lr; };
+  return inputs;
+}
+
+static int simulateArtefact(const SimulateOptions &options) {
+  std::optional<RunInputs> inputs = collect(options);
+  if (!inputs)
+    return BadInput;
+  Compiler compiler;
+  auto typed = readPhase(compiler.context(), options.artefact, Phase::Typed);
+  auto local =
+      readPhase(compiler.context(), options.artefact, Phase::Scheduled);
+  if (!typed || !local)
+    return BadInput;
+  for (auto table : local->getOps<pipe::ScheduleOp>())
+    for (auto entry : table.getEntries().getAsRange<mlir::DictionaryAttr>())
+      if (auto number = entry.getAs<mlir::IntegerAttr>("microbatch"))
+        inputs->microbatches =
+            std::max(inputs->microbatches, number.getInt() + 1);
+  auto ranks = runSteps(*local, *inputs);
+  if (failed(ranks))
+    return CompileFailed;
+  if (!options.dump.empty())
+    if (llvm::Error error = writeDump(options.dump, *ranks)) {
+      llvm::errs() << "error: " << llvm::toString(std::move(error)) << "\n";
+      return BadInput;
+    }
+  auto device = runSteps(*typed, *inputs);
+  if (failed(device))
+    return CompileFailed;
+  Comparison comparison = compareRuns(*ranks, *device);
+  comparison.print(llvm::outs(), options.isVerbose);
+  return comparison.agrees() ? Done : CompileFailed;
+}
+
+void weft::tool::addSimulate(CLI::App &app, int &result) {
+  auto options = std::make_shared<SimulateOptions>();
+  CLI::App *command = app.add_subcommand(
+      "simulate", "Run all ranks in one process and compare with one device");
+  command->footer("The interpreter runs every rank of the scheduled program "
+                  "in double precision,\nand the typed program on one device. "
+                  "Loss, gradients and parameters must agree.\n\n"
+                  "  weft simulate build/ --data data/ --steps 3");
+  command->add_option("ARTEFACT", options->artefact, "made by weft compile")
+      ->required();
+  command->add_option("--data", options->data, "token or safetensors data")
+      ->required();
+  command->add_option("--weights", options->weights,
+                      "folder of weights; the artefact's by default");
+  command->add_option("--steps", options->steps, "training steps");
+  command->add_option("--dump", options->dump,
+                      "write losses, gradients and parameters here");
+  command->add_flag("--verbose", options->isVerbose, "list every tensor");
+  command->callback(
+      [options, &result] { result = simulateArtefact(*options); });
+}
