@@ -112,7 +112,8 @@ static fs::path executableFolder() {
   return fs::read_symlink("/proc/self/exe", failed).parent_path();
 }
 
-std::string weft::findProvider(const std::string &fileName) {
+std::string weft::findProvider(const std::string &fileName,
+                               const std::vector<std::string> &libraryFolders) {
   std::vector<fs::path> folders{executableFolder() / "lib",
                                 executableFolder() / ".." / "lib"};
   if (std::optional<std::string> given = processEnvironment("WEFT_LIB_PATH"))
@@ -121,6 +122,7 @@ std::string weft::findProvider(const std::string &fileName) {
       folders.emplace_back(given->substr(begin, end - begin));
       begin = end + 1;
     }
+  folders.insert(folders.end(), libraryFolders.begin(), libraryFolders.end());
   std::string tried;
   for (const fs::path &folder : folders) {
     if (fs::exists(folder / fileName))
@@ -135,7 +137,8 @@ std::string weft::findProvider(const std::string &fileName) {
 
 static std::unique_ptr<Communicator> loadProvider(const std::string &kind,
                                                   const Bootstrap &bootstrap) {
-  std::string path = findProvider("libweft_" + kind + ".so");
+  std::string path =
+      findProvider("libweft_" + kind + ".so", bootstrap.libraryFolders);
   // Kept for the life of the process: LibTorch does not like to be unloaded.
   void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   void *factory = library ? dlsym(library, communicatorFactoryName) : nullptr;

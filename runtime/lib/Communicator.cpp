@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <numeric>
+#include <sys/mman.h>
 
 using namespace weft;
 
@@ -33,12 +34,19 @@ Group Communicator::addGroup(std::vector<int> ranks) {
 }
 
 void *Communicator::allocate(int64_t bytes) {
-  size_t rounded =
-      (static_cast<size_t>(std::max<int64_t>(bytes, 1)) + 63) / 64 * 64;
-  auto *memory = static_cast<std::byte *>(std::aligned_alloc(64, rounded));
+  // Huge pages, where the host lends them: parameters and activations are
+  // walked in strides that exhaust the TLB.
+  constexpr size_t hugePage = 2 << 20;
+  auto wanted = static_cast<size_t>(std::max<int64_t>(bytes, 1));
+  size_t alignment = wanted < hugePage ? 64 : hugePage;
+  size_t rounded = (wanted + alignment - 1) / alignment * alignment;
+  auto *memory =
+      static_cast<std::byte *>(std::aligned_alloc(alignment, rounded));
   if (!memory)
     throw Error(ExitCode::Internal, "memory is exhausted: got a request for " +
                                         std::to_string(bytes) + " bytes");
+  if (alignment == hugePage)
+    madvise(memory, rounded, MADV_HUGEPAGE);
   std::memset(memory, 0, rounded);
   owned.emplace_back(memory, std::free);
   return memory;

@@ -192,6 +192,7 @@ static Descriptor readDescriptor(const Json &json) {
   descriptor.microbatches = get<int64_t>(json, "microbatches", 1);
   descriptor.batch = get<int64_t>(json, "batch", 0);
   descriptor.communicator = get(json, "communicator", std::string("auto"));
+  descriptor.libraries = get(json, "libraries", std::vector<std::string>());
   descriptor.weights = get(json, "weights", std::string());
   descriptor.optimizer = parseOptimizer(get(json, "optimizer", Json::object()));
   for (const Json &slot : json.at("slots"))

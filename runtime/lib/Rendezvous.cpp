@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <thread>
 #include <unistd.h>
+#include <xxhash.h>
 
 using namespace weft;
 using Clock = std::chrono::steady_clock;
@@ -51,11 +52,12 @@ static Address addressOf(const Bootstrap &bootstrap) {
   result.text = "weft:" + bootstrap.masterAddress + ":" +
                 std::to_string(bootstrap.masterPort) + ":" + bootstrap.runId;
   result.address.sun_family = AF_UNIX;
-  // A leading NUL makes the name abstract.
-  size_t length =
-      std::min(result.text.size(), sizeof(result.address.sun_path) - 1);
-  std::memcpy(result.address.sun_path + 1, result.text.data(), length);
-  result.size = offsetof(sockaddr_un, sun_path) + 1 + length;
+  // A leading NUL makes the name abstract; a long one is replaced by its hash.
+  std::string name = result.text;
+  if (name.size() >= sizeof(result.address.sun_path))
+    name = "weft:" + std::to_string(XXH64(name.data(), name.size(), 0));
+  name.copy(result.address.sun_path + 1, name.size());
+  result.size = offsetof(sockaddr_un, sun_path) + 1 + name.size();
   return result;
 }
 

@@ -130,7 +130,7 @@ std::string weft::test::whyUnavailable(const std::string &kind) {
   if (kind != "gloo" && kind != "nccl")
     return "";
   try {
-    findProvider("libweft_" + kind + ".so");
+    findProvider("libweft_" + kind + ".so", {});
     return "";
   } catch (const Error &) {
     return "libweft_" + kind + ".so is not in this build";

@@ -22,7 +22,7 @@ static volatile std::sig_atomic_t stopRequested = 0;
 static void requestStop(int) { stopRequested = 1; }
 
 static void catchSignals() {
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_handler = requestStop;
   for (int signal : {SIGTERM, SIGINT})
     sigaction(signal, &action, nullptr);
@@ -109,6 +109,7 @@ static int run(int argc, char **argv) {
     return runThreads(program, options);
 
   Bootstrap bootstrap = readBootstrap(processEnvironment);
+  bootstrap.libraryFolders = program.descriptor.libraries;
   if (!options.runId.empty())
     bootstrap.runId = options.runId;
   if (options.timeoutSeconds > 0)

@@ -24,6 +24,8 @@ struct Bootstrap {
   std::string runId;
   /// torchrun's agent already serves the store; this run is a client.
   bool usesAgentStore = false;
+  /// Where else provider libraries may lie.
+  std::vector<std::string> libraryFolders;
   /// How long a rank waits for its peers, at the start and in a collective.
   double timeoutSeconds = 600;
 
@@ -61,9 +63,11 @@ std::unique_ptr<Communicator> makeCommunicator(const std::string &kind,
 using CommunicatorFactory = Communicator *(*)(const Bootstrap &);
 inline constexpr const char *communicatorFactoryName = "weft_make_communicator";
 
-/// Finds a provider library by file name in $ORIGIN/lib, ../lib of the
-/// executable, then WEFT_LIB_PATH; throws Error(InputFile) listing them.
-std::string findProvider(const std::string &fileName);
+/// Finds a provider library by file name in lib and ../lib beside the
+/// executable, in WEFT_LIB_PATH, then in `libraryFolders`; throws
+/// Error(InputFile) listing them.
+std::string findProvider(const std::string &fileName,
+                         const std::vector<std::string> &libraryFolders);
 
 } // namespace weft
 

@@ -95,6 +95,7 @@ struct Descriptor {
   int64_t microbatches = 1;
   int64_t batch = 0;
   std::string communicator = "auto";
+  std::vector<std::string> libraries;
   std::string weights;
   OptimizerConfig optimizer;
   std::vector<Slot> slots;

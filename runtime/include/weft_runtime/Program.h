@@ -19,6 +19,8 @@
  *   "regions": {"run": N, "step": N, "microbatch": N, "input": N}  bytes
  *   "microbatches": M      "batch": B, samples of one global microbatch
  *   "communicator": "auto" | "shared_memory" | "gloo" | "nccl"   (optional)
+ *   "libraries": [folders] where provider libraries may lie, after those of
+ *          the executable and WEFT_LIB_PATH                     (optional)
  *   "weights": directory of the stored tensors; a relative path begins at the
  *          program's folder, else at the working directory      (optional)
  *   "optimizer": {"lr", "lr_min", "warmup_steps", "decay", "steps"}
