@@ -59,6 +59,20 @@ TEST_P(Failure, a_killed_rank_is_named_by_all_within_two_seconds) {
   }
 }
 
+TEST_P(Failure, a_rank_that_computes_does_not_outlive_a_dead_one) {
+  if (GetParam() == "in_process")
+    GTEST_SKIP() << "a thread cannot be killed";
+  std::vector<std::string> answers =
+      runWorld(GetParam(), 2, [](Communicator &communicator) -> std::string {
+        reduceOnce(communicator);
+        if (communicator.rank() == 1)
+          kill(getpid(), SIGKILL);
+        std::this_thread::sleep_for(std::chrono::seconds(2));
+        return "did not notice";
+      });
+  EXPECT_EQ(answers[0], "status 10");
+}
+
 TEST_P(Failure, a_rank_that_left_is_named) {
   std::vector<std::string> answers =
       runWorld(GetParam(), 2, [](Communicator &communicator) -> std::string {
