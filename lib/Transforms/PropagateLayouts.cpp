@@ -178,8 +178,9 @@ bool Propagation::visit(Node &node) {
 /// Open axes of a constrained value follow its operand; shard entries flow
 /// back to the operand at the lowest priority.
 bool Propagation::visitConstrain(dist::ConstrainOp op) {
-  TensorWishes &result = wishesOf(op.getResult());
+  // A copy, since asking for the result's wishes may move them.
   TensorWishes operand = wishesOf(op.getInput());
+  TensorWishes &result = wishesOf(op.getResult());
   bool isChanged = false;
   for (int axis = 0; axis < mesh.numAtoms(); ++axis) {
     Wish &to = result[axis];
