@@ -164,7 +164,7 @@ struct Assign {
     for (const auto &[key, value] : *node.as_table()) {
       if (!value.is_string())
         return "a quoted pattern and a quoted text";
-      put(*field, key.str(), **value.as_string(), value.source());
+      put(*field, key.str(), **value.as_string(), key.source());
     }
     return std::nullopt;
   }

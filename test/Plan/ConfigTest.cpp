@@ -81,7 +81,7 @@ TEST(Config, pattern_tables_keep_the_order_of_the_file) {
                          {"plan.styles.\"z.*\"=rowwise"});
   ASSERT_EQ(config.plan.styles.size(), 2u);
   EXPECT_EQ(config.plan.styles[0].pattern, "a.*");
-  EXPECT_EQ(config.plan.styles[0].origin, "weft.toml:3:9");
+  EXPECT_EQ(config.plan.styles[0].origin, "weft.toml:3:1");
   EXPECT_EQ(config.plan.styles[1].text, "rowwise");
 }
 
