@@ -110,8 +110,8 @@ static json::Object describe(pipe::SlotOp slot, const Mesh &mesh) {
 
 /// A dim and all behind it, over `n` blocks, and what is before.
 static json::Object blocksOf(ArrayRef<int64_t> shape, int64_t dim, int64_t n) {
-  return {{"outer", product(shape.take_front(dim))},
-          {"inner", product(shape.drop_front(dim)) / n}};
+  return json::Object{{"outer", product(shape.take_front(dim))},
+                      {"inner", product(shape.drop_front(dim)) / n}};
 }
 
 /// Operand `i`, in elements (see Program.h).
@@ -126,7 +126,7 @@ static json::Object describeOperand(prog::CollectiveOp op, int64_t i,
   } else if (kind == "reduce_scatter") {
     result = blocksOf(output.getShape(), op.getDims()[i], 1);
   } else {
-    result = {{"outer", 1}, {"inner", input.getNumElements()}};
+    result = json::Object{{"outer", 1}, {"inner", input.getNumElements()}};
     if (kind == "all_to_all") {
       result["split"] = blocksOf(input.getShape(), op.getDims()[i], n);
       result["concat"] = blocksOf(output.getShape(), op.getConcatDims()[i], n);

@@ -212,7 +212,8 @@ Value RegionBuilder::inside(Value value) {
 /// A broadcast of a broadcast is one; of a constant or iota, it is one of these
 /// in the full shape. Equal ones are shared.
 Value RegionBuilder::cloneBroadcast(nn::BroadcastOp op) {
-  OpBuilder inner = OpBuilder::atBlockEnd(body.get());
+  OpBuilder inner(op.getContext());
+  inner.setInsertionPointToEnd(body.get());
   auto type = cast<RankedTensorType>(op.getType());
   SmallVector<int64_t> dims(op.getDims());
   Value source = op.getInput();
@@ -251,7 +252,7 @@ Value RegionBuilder::clone(Operation *op) {
   Operation *copy = op->clone(Operation::CloneOptions::all());
   copy->setOperands(operands);
   // What was noted for other passes must not make kernels differ.
-  copy->setDiscardableAttrs(DictionaryAttr());
+  copy->setDiscardableAttrs(DictionaryAttr::get(op->getContext()));
   body->push_back(copy);
   return values[op->getResult(0)] = copy->getResult(0);
 }
@@ -302,6 +303,12 @@ static void eraseUnused(Block &block) {
       op.erase();
 }
 
+static Operation *firstUser(Operation *op) {
+  return *llvm::min_element(op->getUsers(), [](Operation *a, Operation *b) {
+    return a->isBeforeInBlock(b);
+  });
+}
+
 static void fuse(Block &block) {
   OpBuilder builder(block.getParentOp()->getContext());
   separateReturnedConstants(builder, block);
@@ -316,7 +323,7 @@ static void fuse(Block &block) {
   eraseUnused(block);
   for (Operation &op : llvm::make_early_inc_range(block))
     if (isCheap(&op)) {
-      builder.setInsertionPoint(&op);
+      builder.setInsertionPoint(firstUser(&op));
       RegionBuilder(builder, {&op}).build();
     }
   eraseUnused(block);

@@ -19,6 +19,7 @@
 #ifndef WEFT_TARGET_KERNELS_H
 #define WEFT_TARGET_KERNELS_H
 
+#include "weft/Layout/Layout.h" // ReduceKind
 #include "weft/Target/ObjectEmitter.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -145,8 +146,6 @@ mlir::func::FuncOp emitCopy(const KernelSite &site, const CopySpec &spec);
 /// Inputs of the given shapes joined along `dim`: (inputs..., output)
 mlir::func::FuncOp emitConcat(const KernelSite &site, mlir::Type type,
                               llvm::ArrayRef<Shape> inputs, int64_t dim);
-
-enum class ReduceKind { Sum, Max, Min, Product };
 
 /// Removes the increasing `dims` of `shape`.
 struct ReduceSpec {
