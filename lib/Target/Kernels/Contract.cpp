@@ -7,9 +7,10 @@
 //    belongs to A, so that n is contiguous in C.
 // 2. Neighbours of a group merge where all strides allow.
 // 3. f32: per batch, block of k, block of m and panel of n: pack B's panel
-//    [k][columns], then run register tiles down m. A is read in place, by
-//    broadcasts. Further letters of m and n become outer loops; further
-//    letters of k nest inside the chain.
+//    [k][columns], then run register tiles down m. A is read by broadcasts: in
+//    place if its rows are contiguous along k, else from panels [k][rows].
+//    Further letters of m and n become outer loops; further letters of k nest
+//    inside the chain.
 // 4. Other types: plain loops, the same chain.
 
 #include "weft/Target/Kernels.h"
@@ -36,7 +37,17 @@ struct Groups {
 /// Sizes of the blocks; the whole extent where blocking does not pay.
 struct Blocks {
   int64_t k, m;
-  bool pack;
+  bool pack, packA;
+
+  /// k of a panel of B, with room for transposing past its end.
+  int64_t depth(const Groups &groups, const TargetInfo &target) const;
+  int64_t panelB(const Groups &groups, const TargetInfo &target) const {
+    return pack ? depth(groups, target) * target.tileCols() : 0;
+  }
+  int64_t panelA(const TargetInfo &target) const {
+    int64_t step = target.tileRows();
+    return packA ? (m + step - 1) / step * step * k : 0;
+  }
 };
 } // namespace
 
@@ -135,6 +146,10 @@ static int64_t extent(ArrayRef<Letter> group) {
   return product;
 }
 
+int64_t Blocks::depth(const Groups &groups, const TargetInfo &target) const {
+  return extent(ArrayRef(groups.k).drop_back()) * k + target.lanes;
+}
+
 ContractOrder chooseContractOrder(const ContractSpec &spec) {
   Groups groups = analyse(spec);
   bool single = extent(groups.m) == 1 || extent(groups.n) == 1;
@@ -153,9 +168,10 @@ static bool isTiled(const ContractSpec &spec) {
 }
 
 /// B is packed where its columns are not contiguous, or where enough rows
-/// share the panel; k and m are cut so that A's block stays in a 2 MiB cache.
+/// share the panel; k and m are cut so that B's panel stays in the first cache
+/// and A's block in the second. A is packed where it lies transposed.
 static Blocks planBlocks(const Groups &groups, const TargetInfo &target) {
-  constexpr int64_t kLong = 768, kBlock = 512, kCacheFloats = 1 << 18;
+  constexpr int64_t kLong = 384, kBlock = 256, kCacheFloats = 1 << 18;
   const Letter &n = groups.n.back(), &k = groups.k.back();
   Blocks blocks;
   blocks.pack = n.b != 1 || extent(groups.m) >= 64;
@@ -165,7 +181,12 @@ static Blocks planBlocks(const Groups &groups, const TargetInfo &target) {
   int64_t rows = groups.m.back().size;
   int64_t most = kCacheFloats / std::max<int64_t>(blocks.k, 1);
   int64_t step = target.tileRows() * 8;
-  blocks.m = rows <= 2 * most ? rows : std::max(step, most / step * step);
+  blocks.m =
+      rows <= most + most / 4 ? rows : std::max(step, most / step * step);
+  bool simple = groups.k.size() == 1 && groups.m.size() == 1 &&
+                llvm::isPowerOf2_64(target.tileRows());
+  blocks.packA = blocks.pack && simple && k.a != 1 && groups.m.back().a == 1 &&
+                 extent(groups.n) >= 2 * target.tileCols();
   return blocks;
 }
 
@@ -175,11 +196,7 @@ int64_t contractScratchBytes(const ContractSpec &spec,
     return 0;
   Groups groups = analyse(spec);
   Blocks blocks = planBlocks(groups, target);
-  if (!blocks.pack)
-    return 0;
-  ArrayRef<Letter> outer = ArrayRef(groups.k).drop_back();
-  int64_t depth = extent(outer) * blocks.k + target.lanes;
-  return depth * target.tileCols() * 4;
+  return 4 * (blocks.panelB(groups, target) + blocks.panelA(target));
 }
 
 namespace {
@@ -229,11 +246,11 @@ private:
   /// Blocks of k: the first starts from +0, the others from C.
   void tiled(Bases bases) {
     const Letter &k = groups.k.back();
-    if (blocks.pack) {
-      int64_t depth =
-          extent(ArrayRef(groups.k).drop_back()) * blocks.k + b.target.lanes;
-      panel = b.scratch(3, 0, depth * b.target.tileCols(), b.f32());
-    }
+    int64_t sizeB = blocks.panelB(groups, b.target);
+    if (blocks.pack)
+      panel = b.scratch(3, 0, sizeB, b.f32());
+    if (blocks.packA)
+      panelA = b.scratch(3, 4 * sizeB, blocks.panelA(b.target), b.f32());
     kBlock(bases, b.index(0), b.index(std::min(blocks.k, k.size)),
            /*accumulate=*/false);
     if (blocks.k >= k.size)
@@ -248,16 +265,21 @@ private:
     const Letter &m = groups.m.back(), &n = groups.n.back();
     forTiles(b, m.size, blocks.m, [&](Value m0, int64_t rows) {
       Bases block = advance(bases, m0, m);
+      if (blocks.packA)
+        packRows(block.a, lo, hi, rows);
       nest(ArrayRef(groups.n).drop_back(), block, [&](Bases outer) {
         forTiles(b, n.size, b.target.tileCols(), [&](Value n0, int64_t cols) {
           Bases column = advance(outer, n0, n);
           if (blocks.pack)
             pack(column.b, lo, hi, cols);
           nest(ArrayRef(groups.m).drop_back(), column, [&](Bases row) {
-            forTiles(
-                b, rows, b.target.tileRows(), [&](Value r0, int64_t count) {
-                  tile(advance(row, r0, m), lo, hi, count, cols, accumulate);
-                });
+            forTiles(b, rows, b.target.tileRows(),
+                     [&](Value r0, int64_t count) {
+                       Bases at = advance(row, r0, m);
+                       if (blocks.packA)
+                         at.a = b.at(b.index(0), r0, blocks.k);
+                       tile(at, lo, hi, count, cols, accumulate);
+                     });
           });
         });
       });
@@ -267,7 +289,7 @@ private:
   void tile(Bases bases, Value lo, Value hi, int64_t rows, int64_t cols,
             bool accumulate) {
     GemmTile t;
-    t.a = memoryA;
+    t.a = blocks.packA ? panelA : memoryA;
     t.aBase = bases.a;
     t.aRow = groups.m.back().a;
     t.b = blocks.pack ? panel : memoryB;
@@ -291,7 +313,29 @@ private:
     // The panel counts k from the block's start.
     if (blocks.pack)
       t.bBase = b.sub(t.bBase, b.mul(lo, b.index(b.target.tileCols())));
+    if (blocks.packA) {
+      int64_t rowsOfTile = b.target.tileRows();
+      t.k.back().aStride = rowsOfTile;
+      t.aBase = b.sub(t.aBase, b.mul(lo, b.index(rowsOfTile)));
+    }
     emitGemmTile(b, t);
+  }
+
+  /// Packs `rows` rows of A, k in [lo, hi), into panels [k][tileRows].
+  void packRows(Value base, Value lo, Value hi, int64_t rows) {
+    int64_t step = b.target.tileRows();
+    forTiles(b, rows, 4 * step, [&](Value row, int64_t count) {
+      b.loop(lo, hi, 1, [&](Value k) {
+        Value from = b.at(b.add(base, row), k, groups.k.back().a);
+        Value to = b.at(b.at(b.index(0), row, blocks.k), b.sub(k, lo), step);
+        for (int64_t r = 0; r < count; r += step) {
+          bool full = count - r >= step;
+          Value mask = full ? Value() : b.mask(b.index(count - r), step);
+          b.store(b.load(memoryA, b.add(from, b.index(r)), step, mask), panelA,
+                  b.add(to, b.index(r * blocks.k)));
+        }
+      });
+    });
   }
 
   /// Packs `cols` columns of B, k in [lo, hi) of the innermost level.
@@ -393,7 +437,7 @@ private:
   const ContractSpec &spec;
   Groups groups;
   Blocks blocks;
-  Value memoryA, memoryB, memoryC, panel;
+  Value memoryA, memoryB, memoryC, panel, panelA;
 };
 } // namespace
 

@@ -80,16 +80,18 @@ static std::pair<Value, Value> nearest(KernelBuilder &b, Value x,
 Value expandExp(KernelBuilder &b, Value x) {
   if (!isF32(x))
     return math::ExpOp::create(b, x);
-  x = clampAbove(b, x, 89.0);
-  Value bottom = b.constantLike(x, -104.0);
-  x = b.select(b.less(x, bottom), bottom, x);
+  // What rounds to 0 is not computed: masked scores are -inf, and producing a
+  // denormal to round it costs some CPUs a microcode assist.
+  Value zero = b.constantLike(x, 0.0);
+  Value vanishes = b.less(x, b.constantLike(x, -103.972));
+  x = b.select(vanishes, zero, clampAbove(b, x, 89.0));
   auto [n, integer] = nearest(b, x, 1.44269504);
   Value r = b.fma(n, b.constantLike(x, -0.693145751953125), x);
   r = b.fma(n, b.constantLike(x, -1.42860682e-6), r);
   Value q = polynomial(
       b, r, {0.5, 0.166665182, 0.0416664295, 0.00836898386, 0.00139381969});
   Value p = b.add(b.fma(b.mul(r, r), q, r), b.constantLike(x, 1.0));
-  return scaleByPower(b, p, integer);
+  return b.select(vanishes, zero, scaleByPower(b, p, integer));
 }
 
 Value expandLog(KernelBuilder &b, Value x) {
