@@ -6,6 +6,7 @@
 #include "mlir/Pass/PassRegistry.h"
 #include "weft/Transforms/ApplyPlan.h"
 #include "weft/Transforms/Passes.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 
@@ -37,7 +38,7 @@ static BuildUpdatePassOptions updateOptions(const Config &config) {
   options.weightDecay = config.optimizer.weightDecay;
   options.momentum = config.optimizer.momentum;
   options.clip = config.optimizer.clip;
-  options.clipNorm = config.optimizer.clipNorm;
+  options.clipNorm = llvm::formatv("{0:F0}", config.optimizer.clipNorm);
   options.skipNonfinite = config.optimizer.skipNonfinite;
   return options;
 }
