@@ -35,6 +35,7 @@ private:
   void setOffset(Operation *op, Operation *local, const ShardingRule &rule);
   void maskOperands(Operation *op, Operation *local, const ShardingRule &rule);
   Value coordinate(Location loc, ArrayRef<int> axes, int64_t scale);
+  Value startOfShard(Location loc, ArrayRef<int> axes, int64_t size);
   Value mask(Location loc, Value value, RankedTensorType type, int dim,
              double neutral);
 
@@ -84,6 +85,25 @@ Value Partitioner::coordinate(Location loc, ArrayRef<int> axes,
                                     scale);
 }
 
+/// The global index of a shard's first element: each axis cuts blocks of
+/// ceil(size / n). If all cuts are even that is one coordinate, scaled.
+Value Partitioner::startOfShard(Location loc, ArrayRef<int> axes,
+                                int64_t size) {
+  SmallVector<int64_t> blocks;
+  bool isEven = true;
+  for (int axis : axes) {
+    isEven &= size % mesh.atomSize(axis) == 0;
+    size = llvm::divideCeil(size, mesh.atomSize(axis));
+    blocks.push_back(size);
+  }
+  if (isEven || axes.size() == 1)
+    return coordinate(loc, axes, size);
+  SmallVector<Value> starts;
+  for (auto [axis, block] : llvm::zip_equal(axes, blocks))
+    starts.push_back(coordinate(loc, axis, block));
+  return nn::SumOfOp::create(builder, loc, scalarIndex(builder), starts);
+}
+
 /// Gives `local` the global index of its shard's first element along the
 /// factor that needs one.
 void Partitioner::setOffset(Operation *op, Operation *local,
@@ -98,10 +118,8 @@ void Partitioner::setOffset(Operation *op, Operation *local,
       if (axes.empty() || (kind != FactorKind::Indexed &&
                            kind != FactorKind::Positional))
         continue;
-      auto localShape = layoutIn(value).localShape(
-          mesh, cast<RankedTensorType>(value.getType()).getShape());
-      positional.setShardOffset(
-          coordinate(op->getLoc(), axes, localShape[dim]));
+      int64_t size = cast<RankedTensorType>(value.getType()).getDimSize(dim);
+      positional.setShardOffset(startOfShard(op->getLoc(), axes, size));
       return;
     }
   };

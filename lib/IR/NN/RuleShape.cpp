@@ -218,17 +218,18 @@ ShardingRule PadOp::getShardingRule() {
 
 ShardingRule ConcatOp::getShardingRule() {
   RuleBuilder rule;
-  Dims result = rule.addDims(shapeOf(getResult()));
-  int64_t dim = getDim();
-  result.factors[dim] = rule.add(shapeOf(getResult())[dim], FactorKind::Whole);
+  Dims outer = rule.addDims(shapeOf(getResult()).take_front(getDim()));
+  Dims inner = rule.addDims(shapeOf(getResult()).drop_front(getDim() + 1));
+  auto dimsOf = [&](Value value) {
+    int joined = rule.add(shapeOf(value)[getDim()], FactorKind::Whole);
+    return Dims{outer, joined, inner};
+  };
   SmallVector<int> all;
   for (Value input : getInputs()) {
-    Dims dims = result;
-    dims.factors[dim] = rule.add(shapeOf(input)[dim], FactorKind::Whole);
-    rule.operand(dims);
+    rule.operand(dimsOf(input));
     all.push_back(all.size());
   }
-  return rule.result(result).linear(all).take();
+  return rule.result(dimsOf(getResult())).linear(all).take();
 }
 
 ShardingRule MaskTailOp::getShardingRule() {
