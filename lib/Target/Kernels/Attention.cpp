@@ -25,8 +25,9 @@ namespace {
 struct ForwardScratch : ScratchPlan {
   explicit ForwardScratch(const AttentionShape &shape)
       : panels(take(shape.panels(), 4)), scores(take(shape.rows(), 4)),
-        inverse(take(shape.blockRows, 4)), lowest(take(shape.numPanels, 8)) {}
-  int64_t panels, scores, inverse, lowest;
+        tops(take(shape.blockRows, 4)), sums(take(shape.blockRows, 4)),
+        lowest(take(shape.numPanels, 8)) {}
+  int64_t panels, scores, tops, sums, lowest;
 };
 
 class AttentionEmitter {
@@ -40,7 +41,8 @@ public:
     out = b.arg(5), lse = b.arg(6);
     panels = b.scratch(7, plan.panels, shape.panels(), b.f32());
     scores = b.scratch(7, plan.scores, shape.rows(), b.f32());
-    inverse = b.scratch(7, plan.inverse, shape.blockRows, b.f32());
+    tops = b.scratch(7, plan.tops, shape.blockRows, b.f32());
+    sums = b.scratch(7, plan.sums, shape.blockRows, b.f32());
     tiles.lowest = b.scratch(7, plan.lowest, shape.numPanels, b.getI64Type());
   }
 
@@ -76,7 +78,8 @@ private:
         [&](Value key) { fill(key, rows); });
     padRows(end, rows);
     Value count = roundedUp(end);
-    b.loop(rows, 1, [&](Value r) { softmaxRow(r, count, b.add(first, r)); });
+    b.loop(rows, 1, [&](Value r) { exponentials(r, count); });
+    finishRows(first, rows);
     forTiles(b, spec.width, b.target.tileCols(), [&](Value d, int64_t cols) {
       forTiles(b, rows, b.target.tileRows(), [&](Value r, int64_t numRows) {
         valueTile(b.add(base, d), b.add(kvBase, d), end, r, numRows, cols);
@@ -121,7 +124,8 @@ private:
            [&](Value key) { fill(key, rows); });
   }
 
-  void softmaxRow(Value row, Value count, Value flatRow) {
+  /// Replaces the scores of a row by exp(score - top); leaves top and sum.
+  void exponentials(Value row, Value count) {
     int64_t lanes = b.target.lanes;
     Value base = b.at(b.index(0), row, shape.paddedKeys);
     Value top =
@@ -139,11 +143,23 @@ private:
           b.store(e, scores, b.add(base, at));
           return e;
         });
-    b.store(b.add(top, expandLog(b, sum)), lse, flatRow);
-    Value empty =
-        arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, sum, zero);
-    Value scale = b.div(b.constant(b.f32(), 1.0), sum);
-    b.store(b.select(empty, zero, scale), inverse, row);
+    b.store(top, tops, row);
+    b.store(sum, sums, row);
+  }
+
+  /// lse of all rows at once, and 1 / sum in place of the sum.
+  void finishRows(Value first, int64_t rows) {
+    int64_t lanes = b.target.lanes;
+    Value zero = b.constant(b.vec(lanes, b.f32()), 0.0);
+    Value one = b.constant(zero.getType(), 1.0);
+    b.vectorLoop(rows, lanes, [&](Value row, Value mask) {
+      Value top = b.load(tops, row, lanes, mask);
+      Value sum = b.load(sums, row, lanes, mask);
+      b.store(b.add(top, expandLog(b, sum)), lse, b.add(first, row), mask);
+      Value empty =
+          arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, sum, zero);
+      b.store(b.select(empty, zero, b.div(one, sum)), sums, row, mask);
+    });
   }
 
   void valueTile(Value outBase, Value valueBase, Value end, Value row,
@@ -161,7 +177,7 @@ private:
     tile.rows = rows;
     tile.columns = cols;
     tile.finish = [&](Value sum, int64_t r, int64_t) {
-      Value scale = b.load(inverse, b.add(row, b.index(r)));
+      Value scale = b.load(sums, b.add(row, b.index(r)));
       return b.mul(sum, b.splat(scale, b.target.lanes));
     };
     emitGemmTile(b, tile);
@@ -171,7 +187,7 @@ private:
   const AttentionSpec &spec;
   AttentionShape shape;
   AttentionTiles tiles;
-  Value q, k, v, out, lse, panels, scores, inverse;
+  Value q, k, v, out, lse, panels, scores, tops, sums;
 };
 } // namespace
 
