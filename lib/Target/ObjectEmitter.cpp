@@ -82,13 +82,19 @@ FailureOr<TargetInfo> resolveTarget(const TargetConfig &config, Location loc) {
       features.AddFeature(feature.first(), feature.second);
     info.features = features.getString();
   }
-  std::unique_ptr<llvm::TargetMachine> machine = makeTargetMachine(info);
-  if (!machine)
+  const llvm::Target *target = lookupTarget(info.triple);
+  if (!target)
     return emitError(loc) << "no code generator for target \"" << info.triple
                           << "\"";
-  const llvm::MCSubtargetInfo &subtarget = *machine->getMCSubtargetInfo();
-  if (!subtarget.isCPUStringValid(info.cpu))
+  // Asked before a machine is made, which would print a warning of its own.
+  std::unique_ptr<llvm::MCSubtargetInfo> known(
+      target->createMCSubtargetInfo(llvm::Triple(info.triple), "", ""));
+  if (!known || !known->isCPUStringValid(info.cpu))
     return emitError(loc) << "unknown target CPU \"" << config.cpu << "\"";
+  std::unique_ptr<llvm::TargetMachine> machine = makeTargetMachine(info);
+  if (!machine)
+    return emitError(loc) << "no target machine for CPU \"" << info.cpu << "\"";
+  const llvm::MCSubtargetInfo &subtarget = *machine->getMCSubtargetInfo();
   info.hasAvx512 = subtarget.checkFeatures("+avx512f,+avx512vl,+avx512dq");
   bool hasAvx2 = subtarget.checkFeatures("+avx2,+fma");
   info.lanes = info.hasAvx512 ? 16 : hasAvx2 ? 8 : 4;
