@@ -27,17 +27,32 @@ Machine Machine::ranksOf(const Mesh &mesh, Arithmetic arithmetic) {
   return {mesh, mesh.numRanks(), arithmetic};
 }
 
+/// What one argument says of the phase: true if its slot has a layout and it
+/// has the slot's local type, false if it has another type, nothing if the
+/// slot has no layout.
+static std::optional<bool> isLocalArgument(mlir::SymbolTable &symbols,
+                                           mlir::func::FuncOp function,
+                                           unsigned index) {
+  mlir::FlatSymbolRefAttr name = pipe::slotOfArgument(function, index);
+  auto slot =
+      name ? symbols.lookup<pipe::SlotOp>(name.getValue()) : pipe::SlotOp();
+  if (!slot || !dist::layoutOf(slot.getType()))
+    return std::nullopt;
+  auto type = llvm::cast<mlir::RankedTensorType>(slot.getType());
+  return function.getArgumentTypes()[index] == dist::localType(type);
+}
+
 bool interpreter::isLocal(mlir::ModuleOp module) {
   mlir::SymbolTable symbols(module);
+  bool hasLayouts = false;
   for (auto function : module.getOps<mlir::func::FuncOp>())
-    for (unsigned i = 0; i < function.getNumArguments(); ++i) {
-      mlir::FlatSymbolRefAttr name = pipe::slotOfArgument(function, i);
-      auto slot =
-          name ? symbols.lookup<pipe::SlotOp>(name.getValue()) : pipe::SlotOp();
-      if (slot && dist::layoutOf(slot.getType()))
-        return !dist::layoutOf(function.getArgumentTypes()[i]);
-    }
-  return false;
+    for (unsigned i = 0; i < function.getNumArguments(); ++i)
+      if (std::optional<bool> isLocal = isLocalArgument(symbols, function, i)) {
+        if (!*isLocal)
+          return false;
+        hasLayouts = true;
+      }
+  return hasLayouts;
 }
 
 Machine interpreter::machineFor(mlir::ModuleOp module, Arithmetic arithmetic) {

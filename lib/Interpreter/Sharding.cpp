@@ -136,12 +136,13 @@ double interpreter::replicaDeviation(const Mesh &mesh, const Layout &layout,
     const Tensor &first = locals[mesh.group(rank, replicated).front()];
     if (own.sharesElementsWith(first))
       continue;
-    forEachValid(
-        Box(mesh, layout, shape, rank), shape, [&](int64_t, int64_t position) {
-          double difference = std::fabs(own.at(position) - first.at(position));
-          if (!(difference <= deviation))
-            deviation = std::isnan(difference) ? INFINITY : difference;
-        });
+    auto compare = [&](int64_t, int64_t position) {
+      double a = own.at(position), b = first.at(position);
+      double difference = a == b ? 0.0 : std::fabs(a - b);
+      if (!(difference <= deviation))
+        deviation = std::isnan(difference) ? INFINITY : difference;
+    };
+    forEachValid(Box(mesh, layout, shape, rank), shape, compare);
   }
   return deviation;
 }

@@ -30,8 +30,8 @@ struct Machine {
                          Arithmetic arithmetic = Arithmetic::Exact);
 };
 
-/// True if `module` is in its per-rank view: a slot carries a layout while
-/// the function arguments bound to it do not.
+/// True if `module` is in its per-rank view: slots carry layouts, and the
+/// function arguments bound to them have their local types.
 bool isLocal(mlir::ModuleOp module);
 
 /// The machine that `module` is read on: all ranks of its mesh if it is
