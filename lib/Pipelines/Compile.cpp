@@ -73,7 +73,8 @@ runChapter(ModuleOp module, const Config &config,
   PassManager pm(module.getContext());
   if (report)
     pm.addInstrumentation(
-        std::make_unique<interpreter::NumericsInstrumentation>(*report));
+        std::make_unique<interpreter::NumericsInstrumentation>(
+            *report, /*seed=*/0, config.step.microbatches));
   for (auto *add : chapters)
     add(pm, config);
   return pm.run(module);

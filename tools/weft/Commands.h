@@ -20,10 +20,12 @@ enum ExitCode : int {
 };
 
 /// Adds a subcommand to `app`; it writes its exit code to `result`.
+void addCheck(CLI::App &app, int &result);
 void addCompile(CLI::App &app, int &result);
 void addConfig(CLI::App &app, int &result);
 void addData(CLI::App &app, int &result);
 void addDoctor(CLI::App &app, int &result);
+void addPlan(CLI::App &app, int &result);
 void addRun(CLI::App &app, int &result);
 void addSimulate(CLI::App &app, int &result);
 

@@ -30,7 +30,9 @@ int main(int argc, char **argv) {
              "config keys` explains the plan file.");
   int result = Done;
   addData(app, result);
+  addPlan(app, result);
   addCompile(app, result);
+  addCheck(app, result);
   addSimulate(app, result);
   addRun(app, result);
   addConfig(app, result);
