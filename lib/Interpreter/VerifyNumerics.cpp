@@ -286,8 +286,10 @@ void NumericsInstrumentation::runBeforePass(mlir::Pass *pass,
   mlir::OperationFingerPrint now(op);
   if (before && fingerPrint == now)
     return;
-  if (!inputs)
+  if (!inputs) {
     inputs = RandomInputs::forModule(module, seed);
+    inputs->microbatches = microbatches;
+  }
   before.reset();
   fingerPrint = now;
   if (FailureOr<TensorMap> seen = observe(module, *inputs); succeeded(seen))

@@ -55,8 +55,10 @@ struct NumericsReport {
 /// after a pass that changed what it computes.
 class NumericsInstrumentation : public mlir::PassInstrumentation {
 public:
-  explicit NumericsInstrumentation(NumericsReport &report, uint64_t seed = 0)
-      : report(report), seed(seed) {}
+  /// `microbatches` is the number that the schedule will have.
+  explicit NumericsInstrumentation(NumericsReport &report, uint64_t seed = 0,
+                                   int64_t microbatches = 2)
+      : report(report), seed(seed), microbatches(microbatches) {}
 
   void runBeforePass(mlir::Pass *pass, mlir::Operation *op) override;
   void runAfterPass(mlir::Pass *pass, mlir::Operation *op) override;
@@ -64,6 +66,7 @@ public:
 private:
   NumericsReport &report;
   uint64_t seed;
+  int64_t microbatches;
   std::optional<RandomInputs> inputs;
   std::optional<TensorMap> before;
   std::optional<mlir::OperationFingerPrint> fingerPrint;
