@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the tools for the tests: models, data, artefacts and references, each made once per session, and the comparison of dumps."""
+
+import functools
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from cases import OPTIMIZER, Case
+from safetensors.numpy import save_file
+from weft.compare import Comparison, compare_dumps
+from weft.data import Shards, write_tokens
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("WEFT_BUILD", ROOT / "build/release"))
+BATCH, SEQ, STEPS, VOCAB = 4, 64, 3, 256
+
+
+class ToolFailed(AssertionError):
+    """A tool ended with an unexpected exit code; its output is the message."""
+
+
+def run(*command: object, codes: tuple[int, ...] = (0,)) -> str:
+    """Runs a program of the build or of Python; returns what it printed."""
+    words = [str(word) for word in command]
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900)
+    if done.returncode not in codes:
+        raise ToolFailed(f"exit code {done.returncode} of {' '.join(words)}\n{done.stdout[-4000:]}")
+    return done.stdout
+
+
+def weft(*arguments: object, codes: tuple[int, ...] = (0,)) -> str:
+    """Runs `weft` of the build."""
+    return run(BUILD / "bin/weft", *arguments, codes=codes)
+
+
+@dataclass(eq=False)
+class Lab:
+    """What a session has made, under one folder, and what it measured."""
+
+    folder: Path
+    table: list[dict[str, object]] = field(default_factory=list)
+
+    @functools.cache  # noqa: B019 (one lab lives as long as the session)
+    def model(self, name: str) -> Path:
+        """An exported example with seed 1."""
+        target = self.folder / name
+        config = ROOT / f"python/examples/{name}.json"
+        run(sys.executable, "-m", "weft.export_command", "--hf", config, "--seed", 1, "--batch", BATCH, "--seq", SEQ, "-o", target)
+        return target
+
+    @functools.cache  # noqa: B019
+    def data(self, name: str) -> Path:
+        """`stream`: a token file. `labelled`: 12 samples; of each four 256, 0 and 100 labels count."""
+        target = self.folder / name
+        random = np.random.default_rng(0)
+        if name == "stream":
+            write_tokens([random.integers(0, VOCAB, BATCH * STEPS * SEQ + 1)], shards=Shards(target, VOCAB))
+            return target
+        tokens, labels = (random.integers(0, VOCAB, (3 * BATCH, SEQ)) for _ in range(2))
+        labels[BATCH : 2 * BATCH] = -100
+        labels[2 * BATCH :].reshape(-1)[100:] = -100
+        target.mkdir()
+        save_file({"tokens": tokens, "labels": labels}, target / "samples.safetensors")
+        return target
+
+    @functools.cache  # noqa: B019
+    def reference(self, model: str, data: str, microbatches: int) -> Path:
+        """The dump of eager PyTorch on one device."""
+        target = self.folder / f"{model}-{data}-{microbatches}-reference"
+        options = [f"--{key.replace('_', '-')}={value.strip(chr(34))}" for key, value in OPTIMIZER.items() if key != "name"]
+        run(
+            sys.executable, "-m", "weft.reference", "--hf", ROOT / f"python/examples/{model}.json",
+            "--weights", self.model(model) / "weights", "--data", self.data(data), "--dump", target,
+            "--batch", BATCH, "--seq", SEQ, "--steps", STEPS, "--microbatches", microbatches, "--optimizer", "sgd", *options,
+        )  # fmt: skip
+        return target
+
+    @functools.cache  # noqa: B019
+    def artefact(self, model: str, case: Case) -> Path:
+        """The program of a plan."""
+        target = self.folder / f"{model}-{_file_name(case.name)}"
+        settings = [word for setting in case.settings for word in ("--set", setting)]
+        weft("compile", self.model(model), *settings, "-o", target)
+        return target
+
+    def simulate(self, artefact: Path, case: Case, *, codes: tuple[int, ...] = (0,)) -> Path:
+        """The dump of all ranks on the interpreter."""
+        dump = artefact / "simulated"
+        weft("simulate", artefact, "--data", self.data(case.data), "--steps", STEPS, "--dump", dump, codes=codes)
+        return dump
+
+    def train(self, artefact: Path, case: Case, *options: object, name: str = "trained") -> Path:
+        """The dump of a native run, by default as one process per rank."""
+        dump = artefact / name
+        common = ["--data", self.data(case.data), "--steps", STEPS, "--order", "sequential", "--dump", dump]
+        if options:
+            run(artefact / "train", *common, *options)
+        else:
+            weft("run", artefact, *common)
+        return dump
+
+    def compare(self, dump: Path, model: str, case: Case) -> Comparison:
+        """A dump against the reference of its model, data and microbatches."""
+        return compare_dumps(dump, reference=self.reference(model, case.data, case.microbatches))
+
+    def require_parity(self, dump: Path, model: str, case: Case) -> None:
+        """Notes the worst tensor, and fails if one is out of tolerance."""
+        comparison = self.compare(dump, model, case)
+        worst = comparison.differences[0]
+        self.table.append(
+            {"mesh": case.name, "model": model, "how": dump.name, "worst": worst.name, "of tolerance": round(worst.ratio, 4)}
+        )  # fmt: skip
+        assert comparison.agree, f"{case.name}, {model}, {dump.name}\n{comparison.table()}"
+
+
+def _file_name(text: str) -> str:
+    return "-".join(text.replace(",", "").split())

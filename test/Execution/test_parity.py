@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Three training steps on every mesh equal eager PyTorch on one device: losses, all gradients, all parameters."""
+
+import pytest
+from cases import MESHES, MICROBATCHES, QUICK, Case
+from lab import Lab
+
+
+def _marked(cases: list[Case]) -> list:
+    return [pytest.param(case, marks=() if case == QUICK else pytest.mark.slow, id=case.name) for case in cases]
+
+
+@pytest.mark.parametrize("case", _marked(MESHES + MICROBATCHES))
+def test_virtual_ranks(lab: Lab, case: Case) -> None:
+    lab.require_parity(lab.simulate(lab.artefact("tiny", case), case), "tiny", case)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", MESHES, ids=lambda case: case.name)
+def test_virtual_ranks_with_tied_embeddings(lab: Lab, case: Case) -> None:
+    lab.require_parity(lab.simulate(lab.artefact("tiny-tied", case), case), "tiny-tied", case)
+
+
+@pytest.mark.parametrize("case", _marked(MESHES + MICROBATCHES))
+def test_processes(lab: Lab, case: Case) -> None:
+    lab.require_parity(lab.train(lab.artefact("tiny", case), case), "tiny", case)
