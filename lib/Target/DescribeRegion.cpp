@@ -71,8 +71,10 @@ static double splatValue(nn::ConstantOp op) {
   if (auto number = dyn_cast<FloatAttr>(value))
     return number.getValueAsDouble();
   APInt integer = cast<IntegerAttr>(value).getValue();
-  return integer.getBitWidth() == 1 ? integer.getZExtValue()
-                                    : integer.getSExtValue();
+  // Not one conditional expression: its type would be unsigned.
+  if (integer.getBitWidth() == 1)
+    return integer.getZExtValue();
+  return integer.getSExtValue();
 }
 
 namespace {
