@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Translation validation of the pipeline on a small model, and its negative
-// twins: a bug planted in a pass is found, and that pass is named.
+// twins: a bug planted in a pass is found, and that pass is named. Mutants of
+// its local program: no collective can be dropped unnoticed.
 #include "InterpretText.h"
 #include "mlir/Pass/PassManager.h"
 #include "weft/Interpreter/VerifyNumerics.h"
@@ -181,5 +182,67 @@ TEST_F(Numerics, APlantedBugIsFoundAndItsPassNamed) {
     EXPECT_EQ(report.atFault, std::vector<std::string>{"test-planted"})
         << chapter.name << "\n"
         << messages;
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Mutants: one collective less
+//===----------------------------------------------------------------------===//
+
+/// Puts ops without communication, of the same types, in a collective's place:
+/// every rank goes on with what it has itself.
+static void dropCollective(mlir::Operation *op) {
+  mlir::OpBuilder builder(op);
+  llvm::SmallVector<mlir::Value> own;
+  for (auto [k, input] : llvm::enumerate(op->getOperands())) {
+    mlir::Type type = op->getResultTypes()[k];
+    if (auto gather = llvm::dyn_cast<dist::AllGatherOp>(op)) {
+      int64_t copies = dist::groupSize(gather.getMesh(), gather.getAxes());
+      llvm::SmallVector<mlir::Value> parts(copies, input);
+      own.push_back(nn::ConcatOp::create(builder, op->getLoc(), type, parts,
+                                         gather.getDims()[k]));
+    } else if (auto scatter = llvm::dyn_cast<dist::ReduceScatterOp>(op)) {
+      own.push_back(dist::ShardSliceOp::create(
+          builder, op->getLoc(), type, input, scatter.getMesh(),
+          scatter.getAxes(), scatter.getDims()[k]));
+    } else {
+      ASSERT_TRUE(llvm::isa<dist::AllReduceOp>(op)) << "teach the mutants";
+      own.push_back(input);
+    }
+  }
+  op->replaceAllUsesWith(own);
+  op->erase();
+}
+
+static std::vector<mlir::Operation *> collectivesOf(mlir::ModuleOp module) {
+  std::vector<mlir::Operation *> collectives;
+  module.walk([&](mlir::Operation *op) {
+    if (dist::isCollective(op))
+      collectives.push_back(op);
+  });
+  return collectives;
+}
+
+TEST_F(Numerics, NoCollectiveCanBeDroppedUnnoticed) {
+  auto module = context.parse(kModel);
+  mlir::PassManager passes(context.get());
+  for (const Chapter &chapter : llvm::ArrayRef(kChapters).drop_back())
+    passes.addPass(chapter.make());
+  ASSERT_TRUE(succeeded(passes.run(*module)));
+  RandomInputs inputs{/*seed=*/5, /*microbatches=*/2, /*indexBound=*/8};
+  auto expected = observe(*module, inputs);
+  ASSERT_TRUE(succeeded(expected));
+
+  size_t numCollectives = collectivesOf(*module).size();
+  EXPECT_GT(numCollectives, 8u);
+  for (size_t dropped = 0; dropped < numCollectives; ++dropped) {
+    mlir::OwningOpRef<mlir::ModuleOp> mutant = module->clone();
+    mlir::Operation *op = collectivesOf(*mutant)[dropped];
+    std::string text;
+    llvm::raw_string_ostream(text) << *op;
+    dropCollective(op);
+    auto seen = observe(*mutant, inputs);
+    ASSERT_TRUE(succeeded(seen));
+    EXPECT_FALSE(compareObservations(*seen, *expected).agrees()) << text;
   }
 }
