@@ -10,6 +10,8 @@
 #include "weft/IR/NN/Expressions.h"
 #include "weft/Transforms/Passes.h"
 
+#define DEBUG_TYPE "prog-decompose-moves"
+
 namespace weft {
 #define GEN_PASS_DEF_DECOMPOSEMOVESPASS
 #include "weft/Transforms/Passes.h.inc"

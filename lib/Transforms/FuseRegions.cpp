@@ -16,6 +16,8 @@
 #include "weft/Transforms/Passes.h"
 #include "llvm/ADT/SetVector.h"
 
+#define DEBUG_TYPE "prog-fuse-regions"
+
 namespace weft {
 #define GEN_PASS_DEF_FUSEREGIONSPASS
 #include "weft/Transforms/Passes.h.inc"

@@ -16,6 +16,8 @@
 #include "weft/Transforms/Passes.h"
 #include "llvm/ADT/TypeSwitch.h"
 
+#define DEBUG_TYPE "prog-lower"
+
 namespace weft {
 #define GEN_PASS_DEF_LOWERPROGRAMPASS
 #include "weft/Transforms/Passes.h.inc"

@@ -3,6 +3,8 @@
 // prog-verify: the contract of the program phase, all violations at once.
 #include "weft/Transforms/Passes.h"
 
+#define DEBUG_TYPE "prog-verify"
+
 namespace weft {
 #define GEN_PASS_DEF_VERIFYPROGRAMPASS
 #include "weft/Transforms/Passes.h.inc"

@@ -122,7 +122,7 @@ def Prog_LaunchOp : Prog_Op<"launch", [AttrSizedOperandSegments]> {
                        Variadic<AnyMemRef>:$outputs,
                        Variadic<AnyMemRef>:$scratch);
   let assemblyFormat = [{
-    $kernel `ins` `(` $inputs `:` type($inputs) `)`
+    $kernel (`ins` `(` $inputs^ `:` type($inputs) `)`)?
     `outs` `(` $outputs `:` type($outputs) `)`
     (`scratch` `(` $scratch^ `:` type($scratch) `)`)? attr-dict
   }];

@@ -1,0 +1,74 @@
+// RUN: weft-opt %s --prog-plan-memory --split-input-file | FileCheck %s
+// RUN: weft-opt %s --prog-plan-memory --split-input-file | weft-opt --prog-plan-memory --split-input-file | FileCheck %s
+
+// Slots lie one after the other, each on a line of 64 bytes, by what a rank
+// holds of them. The region of inputs is of one microbatch.
+// CHECK: prog.regions = {input = 64 : i64, microbatch = 0 : i64, run = 192 : i64, step = 64 : i64}
+#mesh = #dist.mesh<tp = 4>
+module attributes {dist.mesh = #mesh} {
+  // CHECK: pipe.slot @w {{.*}} prog.offset = 0 : i64, prog.region = "run"
+  pipe.slot @w : tensor<100xf32, #dist.layout<#mesh, tp = shard(0)>> {kind = "parameter", lifetime = "run"}
+  // CHECK: pipe.slot @lr {{.*}} prog.offset = 128 : i64, prog.region = "run"
+  pipe.slot @lr : tensor<f32> {kind = "scalar", lifetime = "run"}
+  // CHECK: pipe.slot @seed {{.*}} prog.offset = 0 : i64, prog.region = "step"
+  pipe.slot @seed : tensor<f32> {kind = "scalar", lifetime = "step"}
+  // CHECK: pipe.slot @x {{.*}} prog.offset = 0 : i64, prog.region = "input"
+  pipe.slot @x : tensor<9xi1> {kind = "input", lifetime = "microbatch"}
+  // CHECK-LABEL: func.func @knows_its_slots
+  // CHECK: prog.buffer "run" slot @lr at 128
+  func.func @knows_its_slots() {
+    %0 = prog.buffer "run" slot @lr : memref<f32>
+    return
+  }
+}
+
+// -----
+
+// Temporaries share bytes when no op names both; all functions start behind
+// the slots of the region.
+// CHECK: prog.memory = {activations = 320 : i64
+// CHECK-SAME: largest = [{bytes = 128 : i64, name = "shares_bytes: a"}, {bytes = 128 : i64, name = "shares_bytes: b"}, {bytes = 100 : i64, name = "shares_bytes: temporary 2"}, {bytes = 64 : i64, name = "s"}]
+// CHECK-SAME: peak = 448 : i64
+// CHECK-SAME: scratch = 128 : i64
+// CHECK-SAME: prog.regions = {input = 0 : i64, microbatch = 448 : i64, run = 0 : i64, step = 0 : i64}
+module {
+  pipe.slot @s : tensor<16xf32> {kind = "activation", lifetime = "microbatch"}
+  // CHECK-LABEL: func.func @shares_bytes
+  func.func @shares_bytes() {
+    // CHECK: prog.buffer "microbatch" at [[A:[0-9]+]] : memref<32xf32>
+    %a = prog.buffer "microbatch" : memref<32xf32> loc("a")
+    %b = prog.buffer "microbatch" : memref<32xf32> loc("b")
+    // CHECK: prog.launch
+    prog.launch @k outs(%a : memref<32xf32>)
+    %scratch = prog.buffer "microbatch" : memref<100xi8>
+    prog.launch @k ins(%a : memref<32xf32>) outs(%b : memref<32xf32>) scratch(%scratch : memref<100xi8>)
+    // CHECK: prog.buffer "microbatch" at [[A]] : memref<32xf32>
+    %c = prog.buffer "microbatch" : memref<32xf32>
+    // A use of a view is a use of the buffer.
+    %v = prog.view %b : memref<32xf32> to memref<4x8xf32>
+    prog.launch @k ins(%v : memref<4x8xf32>) outs(%c : memref<32xf32>)
+    return
+  }
+  // CHECK-LABEL: func.func @starts_behind_slots
+  func.func @starts_behind_slots() {
+    // CHECK: prog.buffer "microbatch" at 64 : memref<f32>
+    %a = prog.buffer "microbatch" : memref<f32>
+    prog.launch @k outs(%a : memref<f32>)
+    return
+  }
+  func.func private @k() attributes {prog.kernel}
+}
+
+// -----
+
+// Inputs are there once per microbatch.
+// CHECK: prog.memory = {{.*}} inputs = 192 : i64
+// CHECK-SAME: largest = [{bytes = 192 : i64, name = "x"}]
+// CHECK-SAME: peak = 192 : i64
+module {
+  pipe.slot @x : tensor<16xf32> {kind = "input", lifetime = "microbatch"}
+  func.func @stage0() {
+    return
+  }
+  pipe.schedule [{call = @stage0, microbatch = 0 : i64}, {call = @stage0, microbatch = 2 : i64}]
+}
