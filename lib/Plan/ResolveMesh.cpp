@@ -80,7 +80,12 @@ llvm::Error weft::resolveMesh(Config &config, std::optional<int64_t> world) {
   std::string remedy = llvm::formatv("use --world {0}", ranks);
   if (*world > 0 && *world % others == 0)
     remedy += llvm::formatv(", or set mesh.dp_shard to {0}", *world / others);
-  return failure(config, "dp_shard",
+  // The place to point at: an axis that somebody has set.
+  std::string blamed = "dp_shard";
+  for (const Axis &axis : axes)
+    if (config.originOf("mesh." + blamed) == "default")
+      blamed = axis.name;
+  return failure(config, blamed,
                  llvm::formatv("the mesh has {0} = {1} ranks, but the world "
                                "size is {2}: {3}",
                                product(axes), ranks, *world, remedy));

@@ -38,7 +38,8 @@ TEST(ResolveMesh, shows_the_arithmetic_of_a_mismatch) {
             "ranks, but the world size is 12: use --world 8, or set "
             "mesh.dp_shard to 3");
   EXPECT_EQ(resolve({"mesh.tp=4"}, 6, config),
-            "error: the mesh has tp 4 = 4 ranks, but the world size is 6: use "
+            "--set mesh.tp=4: error: the mesh has tp 4 = 4 ranks, but the "
+            "world size is 6: use "
             "--world 4");
 }
 

@@ -69,6 +69,10 @@ static int checkArtefact(const std::string &artefact) {
     proof.addPasses(passes);
     bool isProved = module && succeeded(passes.run(*module));
     claim((toString(proof.phase) + ": " + proof.claim).str(), isProved);
+    if (!isProved)
+      llvm::errs() << "note: \"" << artefact << "/ir/" << toString(proof.phase)
+                   << ".mlirbc\" is not as `weft compile` makes it: compile "
+                      "the model again\n";
     holds &= isProved;
     if (isProved && proof.phase == Phase::Scheduled)
       holds &= proveCollectives(*module);

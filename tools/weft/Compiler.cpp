@@ -17,7 +17,8 @@ static DialectRegistry registryOfWeft() {
   return registry;
 }
 
-/// `file:line:col: ` of a location, looking through names; empty if unknown.
+/// `file:line:col: ` of a location, looking through names; else the module's
+/// name; empty if unknown.
 static std::string placeOf(Location location) {
   std::string place;
   location->walk([&](Location part) {
@@ -31,6 +32,8 @@ static std::string placeOf(Location location) {
     place += ": ";
     return WalkResult::interrupt();
   });
+  if (auto name = dyn_cast<NameLoc>(location); name && place.empty())
+    place = name.getName().str() + ": ";
   return place;
 }
 
