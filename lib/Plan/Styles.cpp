@@ -28,6 +28,9 @@ static constexpr Style table[] = {
      "an embedding table sharded along the vocabulary"},
     {"embedding_colwise",    shard(1), open,      replicate, replicate, open,      replicate,
      "an embedding table sharded along the hidden dim"},
+    {"replicated_with_grad_allreduce",
+                             replicate, replicate,open,      open,      open,      open,
+     "a norm on local heads: replicated, its gradient is summed by its layout"},
 };
 // clang-format on
 

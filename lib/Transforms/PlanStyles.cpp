@@ -34,7 +34,9 @@ static LogicalResult addRule(const PlanModel &model, PlanDecision &decision,
 static LogicalResult collectRules(const PlanModel &model, const Config &config,
                                   PlanDecision &decision) {
   auto published = model.module->getAttrOfType<DictionaryAttr>("weft.tp_plan");
-  if (published && config.plan.tensorParallel == "published")
+  // Without tensor parallelism nothing published is applied, whatever it says.
+  if (published && config.plan.tensorParallel == "published" &&
+      config.mesh.tp > 1)
     for (NamedAttribute entry : published) {
       auto style = dyn_cast<StringAttr>(entry.getValue());
       if (!style)

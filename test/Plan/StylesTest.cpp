@@ -47,6 +47,8 @@ static const Row rows[] = {
      "replicate"},
     {"embedding_colwise", "shard(1)", "open", "replicate", "replicate", "open",
      "replicate"},
+    {"replicated_with_grad_allreduce", "replicate", "replicate", "open",
+     "open", "open", "open"},
 };
 INSTANTIATE_TEST_SUITE_P(Table, StyleRows, testing::ValuesIn(rows));
 
@@ -60,6 +62,6 @@ TEST(Styles, options_combine) {
 TEST(Styles, unknown_style_lists_all) {
   EXPECT_EQ(llvm::toString(findStyle("colwize").takeError()),
             "unknown style \"colwize\": expected one of colwise, rowwise, "
-            "colwise_gather_output, embedding_rowwise, embedding_colwise; did "
-            "you mean \"colwise\"?");
+            "colwise_gather_output, embedding_rowwise, embedding_colwise, "
+            "replicated_with_grad_allreduce; did you mean \"colwise\"?");
 }
