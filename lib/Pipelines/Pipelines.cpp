@@ -7,6 +7,7 @@
 #include "weft/Transforms/ApplyPlan.h"
 #include "weft/Transforms/Passes.h"
 #include "llvm/Support/FormatVariadic.h"
+#include <cmath>
 
 using namespace mlir;
 
@@ -38,7 +39,10 @@ static BuildUpdatePassOptions updateOptions(const Config &config) {
   options.weightDecay = config.optimizer.weightDecay;
   options.momentum = config.optimizer.momentum;
   options.clip = config.optimizer.clip;
-  options.clipNorm = llvm::formatv("{0:F0}", config.optimizer.clipNorm);
+  options.clipNorm =
+      std::isinf(config.optimizer.clipNorm)
+          ? "inf"
+          : llvm::formatv("{0:F0}", config.optimizer.clipNorm).str();
   options.skipNonfinite = config.optimizer.skipNonfinite;
   return options;
 }
@@ -102,8 +106,8 @@ void addSchedulePasses(OpPassManager &pm, const Config &config) {
 namespace {
 struct PlanOptions : PassPipelineOptions<PlanOptions> {
   Option<std::string> config{*this, "config", llvm::cl::desc("the plan file")};
-  ListOption<std::string> sets{
-      *this, "set", llvm::cl::desc("values over it: mesh.tp=2")};
+  ListOption<std::string> sets{*this, "set",
+                               llvm::cl::desc("values over it: mesh.tp=2")};
 
   /// The plan, or nothing after printing what is wrong with it.
   std::optional<Config> load() const {

@@ -17,6 +17,9 @@
 #include "PlanModel.h"
 #include "weft/Transforms/Decisions.h"
 #include "weft/Transforms/Passes.h"
+#include "llvm/Support/DebugLog.h"
+
+#define DEBUG_TYPE "dist-apply-plan"
 
 namespace weft {
 #define GEN_PASS_DEF_APPLYPLANPASS
@@ -180,6 +183,7 @@ struct ApplyPlanPass : weft::impl::ApplyPlanPassBase<ApplyPlanPass> {
     module->setAttr(dist::kMeshAttrName,
                     dist::MeshAttr::get(&getContext(), decision->mesh));
     module->setAttr("weft.applied", recordOf(*model, *decision));
+    LDBG() << module->getAttr("weft.applied");
     writeSlots(*model, *config, *decision);
     writeUses(*model);
     writeBoundaries(*model, *decision);

@@ -1,6 +1,8 @@
 // RUN: split-file %s %t
 // RUN: weft-opt %t/model.mlir --dist-apply-plan="config=%t/weft.toml" | FileCheck %s
 // RUN: weft-opt %t/model.mlir --dist-apply-plan="set=mesh.dp_shard=2 set=fsdp.strategy=full set=mesh.dp_replicate=3 set=step.reduce=last" | FileCheck %s --check-prefix=HYBRID
+// RUN: weft-opt %t/model.mlir --dist-apply-plan="set=mesh.dp_shard=2,fsdp.strategy=gradients" | FileCheck %s --check-prefix=GRADIENTS
+// RUN: weft-opt %t/model.mlir --dist-apply-plan="set=mesh.dp_shard=2,fsdp.strategy=optimizer" | FileCheck %s --check-prefix=OPTIMIZER
 
 // A tied parameter takes the style of either name; the user's style wins over
 // the published one, and a layout over both. Without weft.units the longest
@@ -17,6 +19,11 @@
 // CHECK-NOT: dist.constrain %[[W]]
 // HYBRID: pipe.slot @tied {{.*}}constraint = #dist.constraint<dp_replicate = replicate, dp_shard = shard(0)>{{.*}}reduce = "last"
 // HYBRID: pipe.slot @x {{.*}}constraint = #dist.constraint<dp_replicate = shard(0), dp_shard = shard(0)>
+
+// The strategies differ only in which of the three is sharded.
+// GRADIENTS: pipe.slot @w {{.*}}constraint = #dist.constraint<dp_shard = replicate>, gradient = #dist.constraint<dp_shard = shard(0)>{{.*}}optimizer = #dist.constraint<dp_shard = shard(0)>
+// GRADIENTS-NOT: dist.constrain
+// OPTIMIZER: pipe.slot @w {{.*}}constraint = #dist.constraint<dp_shard = replicate>, gradient = #dist.constraint<dp_shard = replicate>{{.*}}optimizer = #dist.constraint<dp_shard = shard(0)>
 
 //--- weft.toml
 [mesh]
