@@ -22,7 +22,7 @@
 
 // The strategies differ only in which of the three is sharded.
 // GRADIENTS: pipe.slot @w {{.*}}constraint = #dist.constraint<dp_shard = replicate>, gradient = #dist.constraint<dp_shard = shard(0)>{{.*}}optimizer = #dist.constraint<dp_shard = shard(0)>
-// GRADIENTS-NOT: dist.constrain
+// GRADIENTS-NOT: = dist.constrain %
 // OPTIMIZER: pipe.slot @w {{.*}}constraint = #dist.constraint<dp_shard = replicate>, gradient = #dist.constraint<dp_shard = replicate>{{.*}}optimizer = #dist.constraint<dp_shard = shard(0)>
 
 //--- weft.toml
