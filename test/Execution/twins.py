@@ -64,7 +64,7 @@ def _local(found: re.Match[str]) -> list[str]:
     inputs, outputs = (re.findall(r"tensor<[^>]*>", found[side]) for side in ("inputs", "outputs"))
     lines = []
     for number, (operand, given, made) in enumerate(zip(operands, inputs, outputs, strict=True)):
-        result = f"{found['result']}_alone{number}" if found["count"] else found["result"]
+        result = f"%alone_{found['result'][1:]}_{number}" if found["count"] else found["result"]
         lines += _alone(result, operand, given, made)
     return [found["indent"] + line for line in lines]
 
@@ -77,8 +77,8 @@ def _alone(result: str, operand: str, given: str, made: str) -> list[str]:
     if cut != old:
         kind = _type(cut, element)
         ones, zeros = [1] * len(cut), [0] * len(cut)
-        lines.append(f"{result}_cut = nn.slice {operand} offsets {zeros} sizes {cut} strides {ones} : ({given}) -> {kind}")
-        operand, given = f"{result}_cut", kind
+        lines.append(f"%cut_{result[1:]} = nn.slice {operand} offsets {zeros} sizes {cut} strides {ones} : ({given}) -> {kind}")
+        operand, given = f"%cut_{result[1:]}", kind
     dim = next((d for d, (a, b) in enumerate(zip(cut, new, strict=True)) if a != b), None)
     if dim is None:
         return [*lines, f"{result} = nn.reshape {operand} : ({given}) -> {made}"]
@@ -101,4 +101,4 @@ def _rename(lines: list[str], index: int, found: re.Match[str]) -> None:
         if lines[later].startswith("  }") or lines[later].lstrip().startswith("func.func"):
             return
         if later >= index + int(found["count"]):
-            lines[later] = re.sub(rf"{found['result']}#(\d+)", rf"{found['result']}_alone\1", lines[later])
+            lines[later] = re.sub(rf"{found['result']}#(\d+)", rf"%alone_{found['result'][1:]}_\1", lines[later])
