@@ -5,9 +5,9 @@
 //
 // What is cloned is the gather and the ops behind it that only change its
 // form (a cut of padding). Clones carry `recomputed`, which keeps CSE off.
+#include "mlir/IR/IRMapping.h"
 #include "weft/Transforms/Passes.h"
 #include "weft/Transforms/Units.h"
-#include "mlir/IR/IRMapping.h"
 
 namespace weft {
 #define GEN_PASS_DEF_APPLYRECOMPUTEPASS
@@ -28,9 +28,8 @@ static SmallVector<Operation *> collectForms(dist::AllGatherOp gather) {
     for (Operation *user : forms[i]->getUsers())
       if (isFormOf(user) && !llvm::is_contained(forms, user))
         forms.push_back(user);
-  llvm::sort(forms, [](Operation *a, Operation *b) {
-    return a->isBeforeInBlock(b);
-  });
+  llvm::sort(forms,
+             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
   return forms;
 }
 
@@ -46,9 +45,9 @@ firstBackwardUser(ArrayRef<Operation *> forms,
   return first;
 }
 
-static void gatherAgain(dist::AllGatherOp gather,
+/// Gives backward a gather of its own; `forms` are those of forward.
+static void gatherAgain(ArrayRef<Operation *> forms,
                         const llvm::DenseSet<Operation *> &backward) {
-  SmallVector<Operation *> forms = collectForms(gather);
   Operation *first = firstBackwardUser(forms, backward);
   if (!first)
     return;
@@ -57,16 +56,13 @@ static void gatherAgain(dist::AllGatherOp gather,
   for (Operation *form : forms) {
     Operation *clone = builder.clone(*form, mapping);
     clone->setAttr("recomputed", builder.getUnitAttr());
+    clone->removeAttr("gathered");
     for (auto [old, now] : llvm::zip(form->getResults(), clone->getResults()))
       old.replaceUsesWithIf(now, [&](OpOperand &use) {
         return backward.contains(use.getOwner()) &&
                !llvm::is_contained(forms, use.getOwner());
       });
   }
-  // Forms that only backward needed stay behind without uses.
-  for (Operation *form : llvm::reverse(forms))
-    if (form->use_empty())
-      form->erase();
 }
 
 namespace {
@@ -75,14 +71,25 @@ struct ApplyRecomputePass
   void runOnOperation() override {
     for (auto function : getOperation().getOps<func::FuncOp>()) {
       llvm::DenseSet<Operation *> backward = backwardOps(function);
-      for (auto gather : llvm::make_early_inc_range(
-               function.getOps<dist::AllGatherOp>())) {
+      SetVector<Operation *> originals;
+      for (auto gather :
+           llvm::to_vector(function.getOps<dist::AllGatherOp>())) {
         auto policy = gather->getAttrOfType<StringAttr>("gathered");
-        if (!policy || policy != "again" || gather->hasAttr("recomputed"))
+        if (!policy || policy != "again")
           continue;
         gather->removeAttr("gathered");
-        gatherAgain(gather, backward);
+        SmallVector<Operation *> forms = collectForms(gather);
+        originals.insert_range(forms);
+        gatherAgain(forms, backward);
       }
+      // Forms that only backward needed stay behind without uses.
+      SmallVector<Operation *> dead(originals.begin(), originals.end());
+      llvm::sort(dead, [](Operation *a, Operation *b) {
+        return b->isBeforeInBlock(a);
+      });
+      for (Operation *form : dead)
+        if (form->use_empty())
+          form->erase();
     }
   }
 };

@@ -5,9 +5,10 @@
 //   1. Sort parameter gathers and gradient reductions by (kind, axes, unit,
 //      forward or backward); reductions of several units go together while
 //      they fit the bucket size.
-//   2. A bucket of gathers stands before the first use of any of its results;
-//      a bucket of reductions stands where its last operand is known, and
-//      what uses its results moves behind it.
+//   2. A bucket of gathers stands before the first use of any of its results,
+//      and what makes its operands before it; a bucket of reductions stands
+//      where its last operand is known, and what uses its results moves behind
+//      it.
 // Order among buckets is program order, the same on all ranks.
 #include "weft/Transforms/Passes.h"
 #include "weft/Transforms/Units.h"
@@ -118,6 +119,23 @@ static Operation *merge(OpBuilder &builder, const Bucket &bucket) {
   return merged;
 }
 
+/// Moves what makes the members' operands before `place`. A parameter's forms
+/// depend on it alone, so all of it may move.
+static void moveOperandsBefore(const Bucket &bucket, Operation *place) {
+  SmallVector<Operation *> work(bucket.members);
+  SetVector<Operation *> late;
+  while (!work.empty())
+    for (Value operand : work.pop_back_val()->getOperands())
+      if (Operation *op = operand.getDefiningOp();
+          op && !op->isBeforeInBlock(place) && late.insert(op))
+        work.push_back(op);
+  SmallVector<Operation *> ordered(late.getArrayRef());
+  llvm::sort(ordered,
+             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+  for (Operation *op : ordered)
+    op->moveBefore(place);
+}
+
 /// Moves everything before `op` that uses its results behind it.
 static void moveUsersBehind(Operation *op) {
   SmallVector<Operation *> work = {op};
@@ -127,9 +145,8 @@ static void moveUsersBehind(Operation *op) {
       if (user->isBeforeInBlock(op) && early.insert(user))
         work.push_back(user);
   SmallVector<Operation *> ordered(early.getArrayRef());
-  llvm::sort(ordered, [](Operation *a, Operation *b) {
-    return a->isBeforeInBlock(b);
-  });
+  llvm::sort(ordered,
+             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
   Operation *after = op;
   for (Operation *user : ordered) {
     user->moveAfter(after);
@@ -160,6 +177,7 @@ static void build(const Bucket &bucket) {
     Operation *user = firstUser(bucket.members);
     if (!user)
       return;
+    moveOperandsBefore(bucket, user);
     OpBuilder builder(user);
     merge(builder, bucket);
   } else {

@@ -5,6 +5,7 @@
 // In program order: a redistribute that changes nothing is dropped; one of a
 // redistribute that has no other use skips it (partial -> replicated ->
 // sharded is one reduce-scatter); two of one value to one layout are shared.
+// First, in reverse order, those without users are erased.
 #include "weft/Transforms/Passes.h"
 
 namespace weft {
@@ -24,14 +25,19 @@ static void skipInner(dist::RedistributeOp op) {
     inner.erase();
 }
 
-static void optimize(func::FuncOp function) {
-  llvm::DenseMap<std::pair<Value, Type>, Value> seen;
-  for (auto op : llvm::make_early_inc_range(
-           function.getOps<dist::RedistributeOp>())) {
-    if (op->use_empty()) {
+/// Erases redistributes without users, the last of a chain first.
+static void eraseUnused(func::FuncOp function) {
+  auto ops = llvm::to_vector(function.getOps<dist::RedistributeOp>());
+  for (dist::RedistributeOp op : llvm::reverse(ops))
+    if (op->use_empty())
       op.erase();
-      continue;
-    }
+}
+
+static void optimize(func::FuncOp function) {
+  eraseUnused(function);
+  llvm::DenseMap<std::pair<Value, Type>, Value> seen;
+  for (auto op :
+       llvm::make_early_inc_range(function.getOps<dist::RedistributeOp>())) {
     skipInner(op);
     if (op.getInput().getType() == op.getType()) {
       op.replaceAllUsesWith(op.getInput());

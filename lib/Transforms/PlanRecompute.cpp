@@ -33,6 +33,11 @@ struct PlanRecomputePass
           << reshard << "\", expected default, always or never";
       return signalPassFailure();
     }
+    if (root != "gather" && root != "keep") {
+      module.emitError("unknown policy of the root unit \"")
+          << root << "\", expected gather or keep";
+      return signalPassFailure();
+    }
     SymbolTable symbols(module);
     for (auto function : module.getOps<func::FuncOp>())
       plan(function, symbols);

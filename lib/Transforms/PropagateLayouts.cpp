@@ -56,6 +56,7 @@ private:
   bool visit(Node &node);
   bool visitConstrain(dist::ConstrainOp op);
   bool sweep(ArrayRef<Operation *> order);
+  void writeLayouts(Operation *op);
   void write();
   TensorWishes &wishesOf(Value value) {
     auto [it, isNew] = wishes.try_emplace(value);
@@ -124,7 +125,8 @@ LogicalResult Propagation::collect(func::FuncOp function) {
       for (auto [result, layout] :
            llvm::zip(op.getResults(), decided.getAsRange<dist::LayoutAttr>()))
         fix(result, layout.getLayout(), Priority::Explicit);
-      if (!isa<dist::ConstrainOp>(op))
+      // A layout given by hand comes without the assignment that makes it.
+      if (!isa<dist::ConstrainOp>(op) && op.hasAttr(kAssignmentAttrName))
         continue;
     }
     if (auto constrain = dyn_cast<dist::ConstrainOp>(op)) {
@@ -135,7 +137,10 @@ LogicalResult Propagation::collect(func::FuncOp function) {
     auto rule = dyn_cast<dist::ShardingRuleOpInterface>(op);
     if (!rule)
       return op.emitOpError("has no sharding rule, so it gets no layout");
-    Node node{&op, rule.getShardingRule(), {}, {},
+    Node node{&op,
+              rule.getShardingRule(),
+              {},
+              {},
               backward.contains(&op) ? BackwardOp : ForwardOp};
     node.tensors.append(op.operand_begin(), op.operand_end());
     node.tensors.append(op.result_begin(), op.result_end());
@@ -163,9 +168,9 @@ bool Propagation::visit(Node &node) {
         continue;
       Wish wish = now[axis];
       wish.priority = std::min<int>(wish.priority, node.priority);
-      bool isNews = tensor[axis].dim < 0 || (wish.dim != tensor[axis].dim &&
-                                             wish.priority >
-                                                 tensor[axis].priority);
+      bool isNews =
+          tensor[axis].dim < 0 || (wish.dim != tensor[axis].dim &&
+                                   wish.priority > tensor[axis].priority);
       if (!isNews || tensor[axis].closed)
         continue;
       tensor[axis] = wish;
@@ -211,23 +216,26 @@ bool Propagation::sweep(ArrayRef<Operation *> ops) {
   return isChanged;
 }
 
+void Propagation::writeLayouts(Operation *op) {
+  SmallVector<Attribute> layouts;
+  for (Value result : op->getResults()) {
+    Layout layout = weft::layoutOf(mesh, wishesOf(result));
+    SmallVector<Placement> entries(layout.entries());
+    for (const Placement &placement : constraints.lookup(op))
+      if (placement.kind == PlacementKind::Partial)
+        entries.push_back(placement);
+    layouts.push_back(dist::LayoutAttr::get(op->getContext(), meshAttr,
+                                            Layout(mesh, entries)));
+  }
+  op->setAttr(kLayoutsAttrName, ArrayAttr::get(op->getContext(), layouts));
+}
+
 /// Writes layouts and assignments as attributes.
 void Propagation::write() {
   Builder builder(meshAttr.getContext());
   for (Operation *op : order) {
-    if (op->hasAttr(kLayoutsAttrName))
-      continue;
-    SmallVector<Attribute> layouts;
-    for (Value result : op->getResults()) {
-      Layout layout = weft::layoutOf(mesh, wishesOf(result));
-      SmallVector<Placement> entries(layout.entries());
-      for (const Placement &placement : constraints.lookup(op))
-        if (placement.kind == PlacementKind::Partial)
-          entries.push_back(placement);
-      layouts.push_back(dist::LayoutAttr::get(builder.getContext(), meshAttr,
-                                              Layout(mesh, entries)));
-    }
-    op->setAttr(kLayoutsAttrName, builder.getArrayAttr(layouts));
+    if (!op->hasAttr(kLayoutsAttrName))
+      writeLayouts(op);
     auto it = nodes.find(op);
     if (it == nodes.end())
       continue;
