@@ -108,7 +108,8 @@ static LogicalResult checkQueries(const PlanModel &model, const Config &config,
     --below;
   while (above <= heads && !fits(above, heads, kvHeads))
     ++above;
-  auto diagnostic = emitAtOrigin(model.module, config.originOf("mesh.tp"));
+  // At the model: the plan is well-formed, it only does not fit here.
+  auto diagnostic = emitError(output.reshaped.getLoc());
   diagnostic << "\"" << output.module->name << "\" feeds attention with "
              << heads << " query heads and " << kvHeads
              << " key-value heads, which axis \"tp\" of size " << tp

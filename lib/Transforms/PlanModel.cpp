@@ -3,6 +3,7 @@
 // Reading the names of a model from its IR, and small parts that the decisions
 // share.
 #include "PlanModel.h"
+#include "weft/Transforms/ApplyPlan.h"
 #include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
@@ -109,15 +110,20 @@ PlanModel::select(const NamePattern &pattern) const {
 
 InFlightDiagnostic weft::emitAtOrigin(ModuleOp module, StringRef origin) {
   // Never through the op: that would print the whole module as a note.
+  if (origin == "default" || origin == "published")
+    return emitError(module->getLoc());
+  // A --set has no line.
+  MLIRContext *context = module.getContext();
   auto [rest, columnText] = origin.rsplit(':');
   auto [file, lineText] = rest.rsplit(':');
   unsigned line = 0, column = 0;
-  if (!lineText.getAsInteger(10, line) && !columnText.getAsInteger(10, column))
-    return emitError(
-        FileLineColLoc::get(module.getContext(), file, line, column));
-  if (!origin.starts_with("--set"))
-    return emitError(module->getLoc());
-  return emitError(UnknownLoc::get(module.getContext())) << origin << ": ";
+  if (lineText.getAsInteger(10, line) || columnText.getAsInteger(10, column)) {
+    file = origin;
+    line = column = 0;
+  }
+  return emitError(
+      NameLoc::get(StringAttr::get(context, kPlanLocationName),
+                   FileLineColLoc::get(context, file, line, column)));
 }
 
 std::vector<ConstraintEntry> weft::tpEntries(const Mesh &mesh, StyleWish wish,

@@ -83,8 +83,8 @@ struct PlanDecision {
   std::vector<std::string> uncovered;
 };
 
-/// Reports at the place in the user's plan ("weft.toml:3:1"), or else at the
-/// model, naming a "--set".
+/// Reports at a place in the user's plan ("weft.toml:3:1", "--set a.b=v"), or
+/// else at the model.
 mlir::InFlightDiagnostic emitAtOrigin(mlir::ModuleOp module,
                                       llvm::StringRef origin);
 

@@ -3,6 +3,7 @@
 // Prints diagnostics as `file:line:col: error: message`.
 #include "Compiler.h"
 #include "Commands.h"
+#include "weft/Transforms/ApplyPlan.h"
 
 #include "mlir/IR/DialectRegistry.h"
 #include "llvm/Support/raw_ostream.h"
@@ -57,8 +58,9 @@ Compiler::Compiler()
   mlirContext.printOpOnDiagnostic(false);
   mlirContext.getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
     std::string place = placeOf(diagnostic.getLocation());
+    auto name = dyn_cast<NameLoc>(diagnostic.getLocation());
     isPlanAtFault |= diagnostic.getSeverity() == DiagnosticSeverity::Error &&
-                     StringRef(place).contains(".toml:");
+                     name && name.getName() == kPlanLocationName;
     llvm::errs() << place << severityOf(diagnostic) << diagnostic << "\n";
     for (const Diagnostic &note : diagnostic.getNotes())
       llvm::errs() << placeOf(note.getLocation()) << severityOf(note) << note

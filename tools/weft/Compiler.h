@@ -13,7 +13,7 @@
 namespace weft::tool {
 
 /// A context with Weft's dialects whose diagnostics go to standard error. An
-/// error in the plan file makes a failure the plan's.
+/// error at a place in the plan makes a failure the plan's.
 class Compiler {
 public:
   Compiler();

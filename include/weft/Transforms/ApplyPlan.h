@@ -13,6 +13,10 @@ class Pass;
 
 namespace weft {
 
+/// The name around a location in the plan file: an error there is the user's to
+/// correct in the plan, whatever the model.
+inline constexpr llvm::StringLiteral kPlanLocationName = "weft.plan";
+
 /// The pass for `config`, whose mesh is resolved (see resolveMesh).
 std::unique_ptr<mlir::Pass> createApplyPlanPass(const Config &config);
 
