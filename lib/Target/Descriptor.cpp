@@ -18,13 +18,21 @@ namespace weft {
 
 static constexpr int64_t kAbiVersion = 1;
 
+std::string contentHash(StringRef bytes) {
+  auto hash =
+      llvm::xxh3_128bits(ArrayRef(bytes.bytes_begin(), bytes.bytes_end()));
+  return llvm::formatv("{0:x-16}{1:x-16}", hash.high64, hash.low64).str();
+}
+
 std::string contentKey(ModuleOp module) {
   std::string text;
   llvm::raw_string_ostream os(text);
-  module->print(os, OpPrintingFlags().useLocalScope());
-  auto hash = llvm::xxh3_128bits(
-      ArrayRef(reinterpret_cast<const uint8_t *>(text.data()), text.size()));
-  return llvm::formatv("{0:x-16}{1:x-16}", hash.high64, hash.low64).str();
+  // Where the weights lie is not what the program is.
+  Attribute weights = module->removeAttr(kWeightsAttrName);
+  module->print(os, OpPrintingFlags().useLocalScope().enableDebugInfo(false));
+  if (weights)
+    module->setAttr(kWeightsAttrName, weights);
+  return contentHash(text);
 }
 
 static std::string dtypeOf(Type type) {

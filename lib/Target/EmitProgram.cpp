@@ -13,7 +13,9 @@
 #include "weft/Transforms/LowerProgram.h"
 #include "weft/Transforms/Passes.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
+#include <map>
 
 using namespace mlir;
 namespace json = llvm::json;
@@ -75,14 +77,37 @@ static json::Value valueOf(Attribute attr) {
   return nullptr;
 }
 
+/// The hash of a folder's weights files, names and contents; null if there is
+/// no such folder.
+static json::Value hashWeights(StringRef folder) {
+  std::error_code error;
+  std::map<std::string, std::string> hashes;
+  for (llvm::sys::fs::directory_iterator file(folder, error), end;
+       !error && file != end; file.increment(error)) {
+    StringRef path = file->path();
+    auto content = llvm::MemoryBuffer::getFile(path);
+    if (path.ends_with(".safetensors") && content)
+      hashes[llvm::sys::path::filename(path).str()] =
+          contentHash((*content)->getBuffer());
+  }
+  if (hashes.empty())
+    return nullptr;
+  std::string all;
+  for (const auto &[name, hash] : hashes)
+    all += name + " " + hash + "\n";
+  return contentHash(all);
+}
+
 /// What is in the descriptor, the account of memory, the weights and the CPU.
 static json::Object manifestOf(ModuleOp module, const json::Object &descriptor,
                                const TargetInfo &target) {
   json::Object manifest(descriptor);
   manifest["memory"] = valueOf(module->getAttr(prog::kMemoryAttrName));
-  manifest["weights"] =
-      json::Object{{"path", valueOf(module->getAttr(kWeightsAttrName))},
-                   {"hash", valueOf(module->getAttr(kWeightsHashAttrName))}};
+  manifest["weights"] = nullptr;
+  if (auto path = module->getAttrOfType<StringAttr>(kWeightsAttrName))
+    manifest["weights"] =
+        json::Object{{"path", path.getValue()}, {"hash", hashWeights(path)}};
+  manifest["provider_libraries"] = json::Array();
   manifest["target"] = json::Object{{"triple", target.triple},
                                     {"cpu", target.cpu},
                                     {"features", target.features}};

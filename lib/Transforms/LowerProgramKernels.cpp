@@ -32,7 +32,10 @@ static func::FuncOp outline(Operation *op) {
 static std::string textOf(func::FuncOp kernel) {
   std::string text;
   llvm::raw_string_ostream os(text);
-  kernel->print(os, OpPrintingFlags().useLocalScope().printGenericOpForm());
+  kernel->print(
+      os,
+      OpPrintingFlags().useLocalScope().printGenericOpForm().enableDebugInfo(
+          false));
   return text;
 }
 

@@ -11,7 +11,6 @@
 //   weft.optimizer      {lr, lr_min, warmup_steps, decay, steps}
 //   weft.communicator   "auto", "shared_memory", "gloo" or "nccl"
 //   weft.weights        folder of the stored tensors
-//   weft.weights_hash   hash of these, for the manifest
 #ifndef WEFT_TARGET_PROGRAM_H
 #define WEFT_TARGET_PROGRAM_H
 
@@ -25,11 +24,13 @@ inline constexpr llvm::StringLiteral kOptimizerAttrName = "weft.optimizer";
 inline constexpr llvm::StringLiteral kCommunicatorAttrName =
     "weft.communicator";
 inline constexpr llvm::StringLiteral kWeightsAttrName = "weft.weights";
-inline constexpr llvm::StringLiteral kWeightsHashAttrName = "weft.weights_hash";
 
 /// Adds the passes from the local phase to the verified program phase; kernels
 /// get the scratch memory that `target` makes them need.
 void addProgramPasses(mlir::OpPassManager &pm, const TargetInfo &target);
+
+/// 128 bits of xxHash in hex.
+std::string contentHash(llvm::StringRef bytes);
 
 /// The hash of a module's text without locations: equal for equal programs.
 std::string contentKey(mlir::ModuleOp module);

@@ -121,6 +121,7 @@ TEST_F(DescriptorTest, RefusesAProductAcrossRanks) {
 TEST_F(DescriptorTest, KeyKnowsContentNotPlaces) {
   std::string text = kCollectives, moved = text, other = text;
   moved.replace(moved.find("\"scatter\""), 9, "\"elsewhere\"");
+  moved.insert(moved.find("dist.mesh = "), "weft.weights = \"/w\", ");
   other.replace(other.find("\"min\""), 5, "\"max\"");
   std::string key = contentKey(*lowerToProgram(context, text));
   EXPECT_EQ(key.size(), 32u);

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the table of kernels refuses, and that the cut of regions into kernels
+// changes no bit.
+#include "weft/Target/KernelTable.h"
+#include "CompiledProgram.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/Parser/Parser.h"
+#include <random>
+
+using namespace weft;
+
+namespace {
+
+/// The message of emitting a kernel for the first op of a function; empty if
+/// there is one.
+std::string refusalOf(llvm::StringRef text) {
+  mlir::MLIRContext context(programDialects(),
+                            mlir::MLIRContext::Threading::DISABLED);
+  context.loadAllAvailableDialects();
+  std::string message;
+  mlir::ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &d) {
+    if (d.getSeverity() == mlir::DiagnosticSeverity::Error)
+      message = d.str();
+    return mlir::success();
+  });
+  auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
+  EXPECT_TRUE(module) << message;
+  auto function = *module->getOps<mlir::func::FuncOp>().begin();
+  auto kernels = mlir::ModuleOp::create(module->getLoc());
+  TargetInfo target = *resolveTarget({}, module->getLoc());
+  auto kernel = emitKernelFor({kernels, "k", target, module->getLoc()},
+                              &function.front().front());
+  EXPECT_EQ(failed(kernel), !message.empty());
+  kernels.erase();
+  return message;
+}
+
+TEST(KernelTable, RefusesCompositesOfOtherTypes) {
+  EXPECT_EQ(refusalOf(R"(
+      func.func @f(%x: tensor<4x8xbf16>) -> tensor<4x8xbf16> {
+        %y = nn.softmax %x : tensor<4x8xbf16>
+        return %y : tensor<4x8xbf16>
+      })"),
+            "'nn.softmax' op has no kernel for its element type: got 'bf16', "
+            "expected f32");
+}
+
+TEST(KernelTable, RefusesOpsOfEarlierPhases) {
+  EXPECT_EQ(refusalOf(R"(
+      func.func @f(%x: tensor<4xf32>, %n: tensor<i64>) -> tensor<4xf32> {
+        %y = nn.mask_tail %x, %n dim 0 value 0.0 : (tensor<4xf32>, tensor<i64>) -> tensor<4xf32>
+        return %y : tensor<4xf32>
+      })"),
+            "'nn.mask_tail' op has no kernel");
+}
+
+/// A chain in one region, and cut by reshapes, which are views.
+TEST(KernelTable, CuttingRegionsChangesNoBit) {
+  auto text = [](llvm::StringRef cut) {
+    std::string result = R"(
+      pipe.slot @x : tensor<37x11xf32> {kind = "activation", lifetime = "run"}
+      pipe.slot @b : tensor<11xf32> {kind = "activation", lifetime = "run"}
+      pipe.slot @y : tensor<37x11xf32> {kind = "activation", lifetime = "run"}
+      func.func @f(%x: tensor<37x11xf32> {pipe.slot = @x}, %b: tensor<11xf32> {pipe.slot = @b})
+          -> (tensor<37x11xf32> {pipe.slot = @y}) {
+        %bias = nn.broadcast %b dims [1] : (tensor<11xf32>) -> tensor<37x11xf32>
+        %m0 = nn.mul %x, %bias : tensor<37x11xf32>
+        CUT
+        %a0 = nn.add %m, %x : tensor<37x11xf32>
+        %s = nn.silu %a0 : tensor<37x11xf32>
+        %y = nn.sum_of %s, %m, %bias : tensor<37x11xf32>
+        return %y : tensor<37x11xf32>
+      })";
+    result.replace(result.find("CUT"), 3, cut);
+    return result;
+  };
+  std::string whole = text("%m = nn.neg %m0 : tensor<37x11xf32>");
+  std::string cut = text(R"(
+        %n = nn.neg %m0 : tensor<37x11xf32>
+        %flat = nn.reshape %n : (tensor<37x11xf32>) -> tensor<407xf32>
+        %m = nn.reshape %flat : (tensor<407xf32>) -> tensor<37x11xf32>)");
+  std::mt19937 engine(5);
+  std::uniform_real_distribution<float> uniform(-2, 2);
+  std::vector<float> x(407), b(11), results[2];
+  for (auto *values : {&x, &b})
+    for (float &value : *values)
+      value = uniform(engine);
+  for (int i : {0, 1}) {
+    CompiledProgram program(i == 0 ? whole : cut);
+    program.set("x", x);
+    program.set("b", b);
+    program.call("f");
+    results[i] = program.get<float>("y");
+  }
+  EXPECT_EQ(results[0], results[1]);
+}
+
+} // namespace
