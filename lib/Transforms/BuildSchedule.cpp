@@ -25,7 +25,7 @@ struct BuildSchedulePass
     ModuleOp module = getOperation();
     if (microbatches < 1) {
       module.emitError("number of microbatches is out of range: got ")
-          << microbatches << ", expected at least 1";
+          << microbatches.getValue() << ", expected at least 1";
       return signalPassFailure();
     }
     if (!module.getOps<pipe::ScheduleOp>().empty())

@@ -35,14 +35,20 @@ struct VerifyGlobalPass : weft::impl::VerifyGlobalPassBase<VerifyGlobalPass> {
     ModuleOp module = getOperation();
     bool isOk = true;
     if (!module.lookupSymbol<func::FuncOp>("model")) {
-      module.emitError("module has no function @model")
-              .attachNote()
+      module.emitError("module has no function @model").attachNote()
           << "export the model with weft-export";
       isOk = false;
     }
-    for (auto function : module.getOps<func::FuncOp>())
+    for (auto function : module.getOps<func::FuncOp>()) {
+      if (function.isDeclaration()) {
+        function.emitError("function @")
+            << function.getName() << " has no body";
+        isOk = false;
+        continue;
+      }
       for (Operation &op : function.front())
         isOk &= succeeded(verifyOp(&op));
+    }
     markAllAnalysesPreserved();
     if (!isOk)
       signalPassFailure();

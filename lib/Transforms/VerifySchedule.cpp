@@ -41,9 +41,11 @@ static LogicalResult verifyEntry(pipe::ScheduleOp table, DictionaryAttr entry,
   return success();
 }
 
-static LogicalResult verifyTable(pipe::ScheduleOp table,
-                                 SymbolTable &symbols) {
+static LogicalResult verifyTable(pipe::ScheduleOp table, SymbolTable &symbols) {
   Walk walk;
+  for (auto slot : table->getParentOfType<ModuleOp>().getOps<pipe::SlotOp>())
+    if (slot.getKind() == "gradient" && slot.getOf())
+      walk.updates[slot.getOf()->str()] = 0;
   for (auto entry : table.getEntries().getAsRange<DictionaryAttr>())
     if (failed(verifyEntry(table, entry, symbols, walk)))
       return failure();
