@@ -8,6 +8,8 @@
 // One stage; a function that the module lacks is left out of the table.
 #include "weft/Transforms/Passes.h"
 
+#define DEBUG_TYPE "pipe-build-schedule"
+
 namespace weft {
 #define GEN_PASS_DEF_BUILDSCHEDULEPASS
 #include "weft/Transforms/Passes.h.inc"

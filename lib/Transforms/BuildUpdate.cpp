@@ -16,6 +16,8 @@
 #include "UpdateTotals.h"
 #include "weft/Transforms/Passes.h"
 
+#define DEBUG_TYPE "nn-build-update"
+
 namespace weft {
 #define GEN_PASS_DEF_BUILDUPDATEPASS
 #include "weft/Transforms/Passes.h.inc"

@@ -12,6 +12,8 @@
 #include "weft/Transforms/Passes.h"
 #include "mlir/Pass/PassManager.h"
 
+#define DEBUG_TYPE "dist-decompose-sharded"
+
 namespace weft {
 #define GEN_PASS_DEF_DECOMPOSESHARDEDPASS
 #include "weft/Transforms/Passes.h.inc"

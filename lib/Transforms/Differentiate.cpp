@@ -17,6 +17,8 @@
 #include "weft/Transforms/Decisions.h"
 #include "weft/Transforms/Passes.h"
 
+#define DEBUG_TYPE "nn-differentiate"
+
 namespace weft {
 #define GEN_PASS_DEF_DIFFERENTIATEPASS
 #include "weft/Transforms/Passes.h.inc"

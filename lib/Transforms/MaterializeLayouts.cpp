@@ -16,6 +16,8 @@
 #include "weft/Transforms/Decisions.h"
 #include "weft/Transforms/Passes.h"
 
+#define DEBUG_TYPE "dist-materialize-layouts"
+
 namespace weft {
 #define GEN_PASS_DEF_MATERIALIZELAYOUTSPASS
 #include "weft/Transforms/Passes.h.inc"

@@ -14,6 +14,8 @@
 #include "weft/Transforms/Passes.h"
 #include "llvm/ADT/SetVector.h"
 
+#define DEBUG_TYPE "nn-outline-weights"
+
 namespace weft {
 #define GEN_PASS_DEF_OUTLINEWEIGHTSPASS
 #include "weft/Transforms/Passes.h.inc"

@@ -12,6 +12,8 @@
 #include "weft/Transforms/Passes.h"
 #include "mlir/IR/IRMapping.h"
 
+#define DEBUG_TYPE "dist-partition"
+
 namespace weft {
 #define GEN_PASS_DEF_PARTITIONPASS
 #include "weft/Transforms/Passes.h.inc"

@@ -3,6 +3,8 @@
 // nn-verify-global: the contract of the global phase, all violations at once.
 #include "weft/Transforms/Passes.h"
 
+#define DEBUG_TYPE "nn-verify-global"
+
 namespace weft {
 #define GEN_PASS_DEF_VERIFYGLOBALPASS
 #include "weft/Transforms/Passes.h.inc"

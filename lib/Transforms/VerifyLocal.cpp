@@ -3,6 +3,8 @@
 // dist-verify-local: the contract of the local phase, all violations at once.
 #include "weft/Transforms/Passes.h"
 
+#define DEBUG_TYPE "dist-verify-local"
+
 namespace weft {
 #define GEN_PASS_DEF_VERIFYLOCALPASS
 #include "weft/Transforms/Passes.h.inc"

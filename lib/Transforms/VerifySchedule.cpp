@@ -7,6 +7,8 @@
 #include <map>
 #include <set>
 
+#define DEBUG_TYPE "pipe-verify-schedule"
+
 namespace weft {
 #define GEN_PASS_DEF_VERIFYSCHEDULEPASS
 #include "weft/Transforms/Passes.h.inc"

@@ -4,6 +4,8 @@
 // what it writes agrees with what others read.
 #include "weft/Transforms/Passes.h"
 
+#define DEBUG_TYPE "pipe-verify-stages"
+
 namespace weft {
 #define GEN_PASS_DEF_VERIFYSTAGESPASS
 #include "weft/Transforms/Passes.h.inc"

@@ -4,6 +4,8 @@
 // That layouts follow the ops' rules is checked by the ops' own verifiers.
 #include "weft/Transforms/Passes.h"
 
+#define DEBUG_TYPE "dist-verify-typed"
+
 namespace weft {
 #define GEN_PASS_DEF_VERIFYTYPEDPASS
 #include "weft/Transforms/Passes.h.inc"
