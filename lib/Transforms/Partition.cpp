@@ -9,8 +9,8 @@
 //   3. Sizes in attributes (slices) follow the local shapes.
 // Slots keep their typed types: they say where the stored tensor lies.
 #include "PartitionMoves.h"
-#include "weft/Transforms/Passes.h"
 #include "mlir/IR/IRMapping.h"
+#include "weft/Transforms/Passes.h"
 
 #define DEBUG_TYPE "dist-partition"
 
@@ -80,8 +80,7 @@ static double neutralOf(ReduceKind kind) {
   llvm_unreachable("unknown ReduceKind");
 }
 
-Value Partitioner::coordinate(Location loc, ArrayRef<int> axes,
-                              int64_t scale) {
+Value Partitioner::coordinate(Location loc, ArrayRef<int> axes, int64_t scale) {
   return dist::CoordinateOp::create(builder, loc, scalarIndex(builder),
                                     meshAttr, dist::axesAttr(meshAttr, axes),
                                     scale);
@@ -117,18 +116,21 @@ void Partitioner::setOffset(Operation *op, Operation *local,
     for (auto [dim, factors] : llvm::enumerate(tensor)) {
       FactorKind kind = rule.factors[factors.front()].kind;
       auto axes = layoutIn(value).axesOfDim(dim);
-      if (axes.empty() || (kind != FactorKind::Indexed &&
-                           kind != FactorKind::Positional))
+      if (axes.empty() ||
+          (kind != FactorKind::Indexed && kind != FactorKind::Positional))
         continue;
       int64_t size = cast<RankedTensorType>(value.getType()).getDimSize(dim);
       positional.setShardOffset(startOfShard(op->getLoc(), axes, size));
-      return;
+      return true;
     }
+    return false;
   };
   for (auto [value, tensor] : llvm::zip(op->getOperands(), rule.operands))
-    visitTensor(value, tensor);
+    if (visitTensor(value, tensor))
+      return;
   for (auto [value, tensor] : llvm::zip(op->getResults(), rule.results))
-    visitTensor(value, tensor);
+    if (visitTensor(value, tensor))
+      return;
 }
 
 Value Partitioner::mask(Location loc, Value value, RankedTensorType type,
@@ -164,10 +166,10 @@ void Partitioner::maskOperands(Operation *op, Operation *local,
 
 void Partitioner::visitRedistribute(dist::RedistributeOp op) {
   auto type = cast<RankedTensorType>(op.getInput().getType());
-  Value value = buildRedistribution(
-      builder, op.getLoc(), locals.lookup(op.getInput()),
-      dist::withoutLayout(type), dist::layoutOf(type),
-      dist::layoutOf(op.getType()), op->getAttr("unit"));
+  Value value =
+      buildRedistribution(builder, op.getLoc(), locals.lookup(op.getInput()),
+                          dist::withoutLayout(type), dist::layoutOf(type),
+                          dist::layoutOf(op.getType()), op->getAttr("unit"));
   locals.map(op.getResult(), value);
 }
 
@@ -185,18 +187,16 @@ static void localizeValue(Operation *local) {
   if (!constant || !constant.getValue().isSplat())
     return;
   auto splat = cast<DenseElementsAttr>(constant.getValue());
-  constant.setValueAttr(DenseElementsAttr::get(
-      cast<RankedTensorType>(constant.getType()),
-      splat.getSplatValue<Attribute>()));
+  constant.setValueAttr(
+      DenseElementsAttr::get(cast<RankedTensorType>(constant.getType()),
+                             splat.getSplatValue<Attribute>()));
 }
 
 LogicalResult Partitioner::visit(Operation *op) {
-  ShardingRule rule =
-      cast<dist::ShardingRuleOpInterface>(op).getShardingRule();
+  ShardingRule rule = cast<dist::ShardingRuleOpInterface>(op).getShardingRule();
   Operation *local = op->clone(locals);
   for (OpResult result : local->getResults())
-    result.setType(
-        dist::localType(cast<RankedTensorType>(result.getType())));
+    result.setType(dist::localType(cast<RankedTensorType>(result.getType())));
   setOffset(op, local, rule);
   maskOperands(op, local, rule);
   localizeSizes(op, local);
@@ -231,9 +231,9 @@ LogicalResult Partitioner::run(func::FuncOp function) {
   for (Operation *op : llvm::reverse(typed))
     op->erase();
   typedBody.erase();
-  function.setFunctionType(FunctionType::get(
-      function.getContext(), localBody->getArgumentTypes(),
-      localBody->getTerminator()->getOperandTypes()));
+  function.setFunctionType(
+      FunctionType::get(function.getContext(), localBody->getArgumentTypes(),
+                        localBody->getTerminator()->getOperandTypes()));
   return success();
 }
 

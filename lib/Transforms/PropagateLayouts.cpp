@@ -3,7 +3,7 @@
 // dist-propagate-layouts: decides a layout for every value.
 //
 //   1. Slots: the constraint on a slot is its layout; unlisted axes are
-//      replicated. Arguments are closed to anything else.
+//      replicated. Arguments are closed to anything else; results wish it.
 //   2. Seeds: constraints on values; what is decided already is fixed.
 //   3. Fixed point: sweeps in program order, forward then backward, over the
 //      rules of the ops (weft/Layout/Propagation.h) until nothing changes.
@@ -55,6 +55,7 @@ private:
   LogicalResult seedConstrain(dist::ConstrainOp op);
   bool visit(Node &node);
   bool visitConstrain(dist::ConstrainOp op);
+  bool visitReturn(func::ReturnOp op);
   bool sweep(ArrayRef<Operation *> order);
   void writeLayouts(Operation *op);
   void write();
@@ -205,11 +206,37 @@ bool Propagation::visitConstrain(dist::ConstrainOp op) {
   return isChanged;
 }
 
+/// Shard entries of a result's slot flow back at the lowest priority.
+bool Propagation::visitReturn(func::ReturnOp op) {
+  auto function = op->getParentOfType<func::FuncOp>();
+  bool isChanged = false;
+  for (OpOperand &operand : op->getOpOperands()) {
+    auto name = pipe::slotOfResult(function, operand.getOperandNumber());
+    auto slot =
+        name ? symbols.lookup<pipe::SlotOp>(name.getValue()) : pipe::SlotOp();
+    if (!slot)
+      continue;
+    TensorWishes &tensor = wishesOf(operand.get());
+    for (const Placement &placement :
+         dist::layoutOf(slot.getType()).getLayout().entries()) {
+      Wish &wish = tensor[placement.axis];
+      if (placement.kind != PlacementKind::Shard || wish.closed ||
+          wish.dim >= 0)
+        continue;
+      wish = {placement.dim, Wished, false};
+      isChanged = true;
+    }
+  }
+  return isChanged;
+}
+
 bool Propagation::sweep(ArrayRef<Operation *> ops) {
   bool isChanged = false;
   for (Operation *op : ops) {
     if (auto constrain = dyn_cast<dist::ConstrainOp>(op))
       isChanged |= visitConstrain(constrain);
+    else if (auto terminator = dyn_cast<func::ReturnOp>(op))
+      isChanged |= visitReturn(terminator);
     else if (auto it = nodes.find(op); it != nodes.end())
       isChanged |= visit(it->second);
   }
@@ -253,10 +280,12 @@ LogicalResult Propagation::run(func::FuncOp function) {
   seedArguments(function);
   if (failed(collect(function)))
     return failure();
-  SmallVector<Operation *> reversed(llvm::reverse(order));
+  SmallVector<Operation *> forward(order);
+  forward.push_back(function.front().getTerminator());
+  SmallVector<Operation *> reversed(llvm::reverse(forward));
   int numSweeps = 0;
   while (true) {
-    bool isChanged = sweep(order);
+    bool isChanged = sweep(forward);
     isChanged |= sweep(reversed);
     LDBG() << function.getName() << ": sweep " << ++numSweeps;
     if (!isChanged)

@@ -67,8 +67,17 @@ func.func @offsets_pick_and_place(%x: tensor<8x16xf32, #classes>, %i: tensor<8xi
   // CHECK: nn.pick %{{.*}}, %{{.*}} offset %[[PICK]] :
   %0 = nn.pick %x, %i : (tensor<8x16xf32, #classes>, tensor<8xi64, #batch>) -> tensor<8xf32, #dist.layout<#mesh, dp_shard = shard(0), tp = partial(sum)>>
   // CHECK: %[[PLACE:.*]] = dist.coordinate over #mesh ["tp"] scale 4 : tensor<i64>
-  // CHECK: nn.place %{{.*}}, %{{.*}} offset %[[PLACE]] :
+  // CHECK-NEXT: nn.place %{{.*}}, %{{.*}} offset %[[PLACE]] :
   %1 = nn.place %dy, %i : (tensor<8xf32, #batch>, tensor<8xi64, #batch>) -> tensor<8x16xf32, #classes>
+  return
+}
+
+// The offset follows the operand; the result needs none of its own.
+// CHECK-LABEL: func.func @offsets_an_op_once
+func.func @offsets_an_op_once(%x: tensor<8x16xf32, #classes>, %i: tensor<8xi64, #batch>, %lse: tensor<8xf32, #batch>, %seed: tensor<f32, #whole>) {
+  // CHECK-NEXT: dist.coordinate
+  // CHECK-NEXT: nn.cross_entropy_grad
+  %0 = nn.cross_entropy_grad %x, %i, %lse, %seed : (tensor<8x16xf32, #classes>, tensor<8xi64, #batch>, tensor<8xf32, #batch>, tensor<f32, #whole>) -> tensor<8x16xf32, #classes>
   return
 }
 

@@ -125,6 +125,14 @@ func.func @clones_constants_for_each_use(%x: tensor<4x8xf32> {pipe.slot = @x}, %
   return
 }
 
+// What is written to a slot lies like it where nobody else asks.
+// CHECK-LABEL: func.func @results_take_the_layout_of_their_slot
+func.func @results_take_the_layout_of_their_slot() -> (tensor<8x8xf32> {pipe.slot = @w}) {
+  // CHECK: nn.constant {{.*}}dist.layouts = [#dist.layout<#mesh, tp = shard(0), dp_shard = shard(0)>]
+  %zero = nn.constant dense<0.0> : tensor<8x8xf32>
+  return %zero : tensor<8x8xf32>
+}
+
 // Partial entries of a wish are part of its layout.
 // CHECK-LABEL: func.func @keeps_a_wish_for_a_partial_value
 func.func @keeps_a_wish_for_a_partial_value(%bias: tensor<8xf32> {pipe.slot = @bias}) {
