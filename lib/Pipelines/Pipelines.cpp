@@ -123,27 +123,39 @@ struct PlanOptions : PassPipelineOptions<PlanOptions> {
 };
 } // namespace
 
+/// Registers a pipeline that fails where its plan does.
+static void registerPlanPipeline(
+    llvm::StringRef flag, llvm::StringRef description,
+    llvm::ArrayRef<void (*)(OpPassManager &, const Config &)> chapters) {
+  auto build =
+      [chapters = llvm::SmallVector<void (*)(OpPassManager &, const Config &)>(
+           chapters)](OpPassManager &pm, llvm::StringRef text,
+                      llvm::function_ref<LogicalResult(const llvm::Twine &)>) {
+        PlanOptions options;
+        if (failed(options.parseFromString(text)))
+          return failure();
+        std::optional<Config> config = options.load();
+        if (!config)
+          return failure();
+        for (auto *add : chapters)
+          add(pm, *config);
+        return success();
+      };
+  registerPassPipeline(
+      flag, description, build,
+      [](llvm::function_ref<void(const mlir::detail::PassOptions &)> handle) {
+        handle(PlanOptions());
+      });
+}
+
 void registerWeftPipelines() {
-  static PassPipelineRegistration<PlanOptions> typed(
+  registerPlanPipeline(
       "weft-to-typed", "from an exported model to the typed phase",
-      [](OpPassManager &pm, const PlanOptions &options) {
-        if (auto config = options.load()) {
-          addPlanPasses(pm, *config);
-          addDifferentiationPasses(pm, *config);
-          addLayoutPasses(pm, *config);
-        }
-      });
-  static PassPipelineRegistration<PlanOptions> scheduled(
+      {addPlanPasses, addDifferentiationPasses, addLayoutPasses});
+  registerPlanPipeline(
       "weft-to-scheduled", "from an exported model to the scheduled phase",
-      [](OpPassManager &pm, const PlanOptions &options) {
-        if (auto config = options.load()) {
-          addPlanPasses(pm, *config);
-          addDifferentiationPasses(pm, *config);
-          addLayoutPasses(pm, *config);
-          addPartitionPasses(pm, *config);
-          addSchedulePasses(pm, *config);
-        }
-      });
+      {addPlanPasses, addDifferentiationPasses, addLayoutPasses,
+       addPartitionPasses, addSchedulePasses});
 }
 
 } // namespace weft

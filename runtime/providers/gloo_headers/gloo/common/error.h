@@ -2,3 +2,7 @@
 //
 // Stands in for Gloo's header: ProcessGroupGloo.hpp includes it and uses
 // nothing of it.
+#ifndef WEFT_GLOO_HEADERS_GLOO_COMMON_ERROR_H
+#define WEFT_GLOO_HEADERS_GLOO_COMMON_ERROR_H
+
+#endif // WEFT_GLOO_HEADERS_GLOO_COMMON_ERROR_H
