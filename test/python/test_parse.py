@@ -2,6 +2,7 @@
 """The compiler's parser and verifiers accept what is exported; skipped where weft-opt is not built."""
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,7 +12,7 @@ from conftest import Exported, run_main
 from test_meaning import KINDS, SMALL
 from weft.export_command import main
 
-_BUILT = Path(__file__).parents[2] / "build/release/bin/weft-opt"
+_BUILT = Path(os.environ.get("WEFT_BUILD", Path(__file__).parents[2] / "build/release")) / "bin/weft-opt"
 _TOOL = str(_BUILT) if _BUILT.exists() else shutil.which("weft-opt")
 pytestmark = pytest.mark.skipif(_TOOL is None, reason="weft-opt is neither in build/release/bin nor on the path")
 

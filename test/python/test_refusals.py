@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bad input to `weft`: each has its message, with place and remedy, and its exit code. Skipped where weft is not built."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import Exported
 
-_BUILT = Path(__file__).parents[2] / "build/release/bin/weft"
+_BUILT = Path(os.environ.get("WEFT_BUILD", Path(__file__).parents[2] / "build/release")) / "bin/weft"
 _TOOL = str(_BUILT) if _BUILT.exists() else shutil.which("weft")
 pytestmark = pytest.mark.skipif(_TOOL is None, reason="weft is neither in build/release/bin nor on the path")
 

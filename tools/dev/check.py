@@ -76,10 +76,14 @@ def style_group(plan: Plan) -> tuple[Counts, str]:
         done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True)
         counts.add(name, "failed" if done.returncode else "passed")
         if done.returncode:
-            output += done.stdout + "".join(line for line in done.stderr.splitlines(True) if ": error: " in line)
-    if "clang-format" in counts.failed:
-        output += "to format: git ls-files '*.cpp' '*.h' '*.c' | xargs clang-format-22 -i\n"
+            output += done.stdout + _unformatted(done.stderr)
     return counts, output
+
+
+def _unformatted(complaints: str) -> str:
+    """The command that formats what clang-format complains about."""
+    files = sorted({line.split(":", 1)[0] for line in complaints.splitlines() if ": error: " in line})
+    return f"not formatted; to fix: clang-format-22 -i {' '.join(files)}\n" if files else ""
 
 
 def _run_group(command: list[object], plan: Plan, name: str, **variables: str) -> tuple[int, str]:

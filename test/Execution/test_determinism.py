@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bits: two compilations, two runs, threads and processes, both launchers; and a program that trains without Python."""
+
+import filecmp
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from cases import MICROBATCHES, QUICK, Case
+from lab import Lab, weft
+
+DUMPED = ["loss.json", "gradients.safetensors", "parameters.safetensors"]
+ARTEFACT = ["program.so", "plan.toml", "manifest.json", "ir/global.mlirbc", "ir/typed.mlirbc", "ir/scheduled.mlirbc"]
+EACH, LAST = MICROBATCHES[-2:]  # three microbatches, by both ways of reducing
+
+
+def _differing(one: Path, other: Path, names: list[str]) -> list[str]:
+    equal, different, missing = filecmp.cmpfiles(one, other, names, shallow=False)
+    assert len(equal) + len(different) + len(missing) == len(names)
+    return different + missing
+
+
+def test_compiler_writes_the_same_bytes(lab: Lab, tmp_path: Path) -> None:
+    settings = [word for setting in QUICK.settings for word in ("--set", setting)]
+    weft("compile", lab.model("tiny"), *settings, "-o", tmp_path / "again")
+    assert not _differing(lab.artefact("tiny", QUICK), tmp_path / "again", ARTEFACT)
+
+
+@pytest.mark.parametrize("case", [QUICK, *(pytest.param(case, marks=pytest.mark.slow) for case in (EACH, LAST))], ids=lambda c: c.name)
+def test_runs_are_equal_in_every_bit(lab: Lab, case: Case) -> None:
+    artefact = lab.artefact("tiny", case)
+    first = lab.train(artefact, case, name="first")
+    for name, options in {"again": [], "threads": ["--in-process", case.ranks]}.items():
+        assert not _differing(first, lab.train(artefact, case, *options, name=name), DUMPED), name
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_same_program(lab: Lab) -> None:
+    artefact = lab.artefact("tiny", QUICK)
+    dump = artefact / "torchrun"
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--no-python", "--nproc-per-node", QUICK.ranks, "--master-port", "29417"]
+    command = [*launcher, artefact / "train", "--data", lab.data(QUICK.data), "--steps", "3", "--order", "sequential", "--dump", dump]
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert not _differing(lab.train(artefact, QUICK, name="spawned"), dump, DUMPED)
+
+
+def test_training_loads_no_python(lab: Lab) -> None:
+    artefact = lab.artefact("tiny", Case("one device"))
+    command = [artefact / "train", "--data", lab.data("stream"), "--steps", "1000000"]
+    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        process.stdout.readline()  # a step is done
+        time.sleep(0.1)
+        loaded = set(re.findall(r"/\S*\.so[\d.]*$", Path(f"/proc/{process.pid}/maps").read_text(), re.MULTILINE))
+    finally:
+        process.kill()
+        process.wait()
+    names = {os.path.basename(path) for path in loaded}
+    assert "program.so" in names
+    assert not [name for name in names if re.match(r"lib(python|torch|c10)", name)], names
