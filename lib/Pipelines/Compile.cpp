@@ -58,10 +58,10 @@ OwningOpRef<ModuleOp> readModel(MLIRContext &context,
   return readModule(context, join(directory, "model.mlir"));
 }
 
-OwningOpRef<ModuleOp> readPhase(MLIRContext &context,
-                                llvm::StringRef directory, Phase phase) {
-  return readModule(context,
-                    join(directory, ("ir/" + toString(phase) + ".mlirbc").str()));
+OwningOpRef<ModuleOp> readPhase(MLIRContext &context, llvm::StringRef directory,
+                                Phase phase) {
+  return readModule(
+      context, join(directory, ("ir/" + toString(phase) + ".mlirbc").str()));
 }
 
 /// Runs the passes that `add` adds. With `report`, the interpreter compares
@@ -99,8 +99,8 @@ lowerToScheduled(ModuleOp module, const Config &config,
   observe(Phase::Scheduled, module);
   if (verifyNumerics && report.numCompared == 0)
     module.emitError("no value was compared between passes");
-  bool isProved = report.atFault.empty() &&
-                  (!verifyNumerics || report.numCompared > 0);
+  bool isProved =
+      report.atFault.empty() && (!verifyNumerics || report.numCompared > 0);
   return isProved ? CompileStatus::Done : CompileStatus::Failed;
 }
 
@@ -143,9 +143,8 @@ static LogicalResult copyLauncher(ModuleOp module, llvm::StringRef launcher,
   std::string target = join(outputDir, "train");
   (void)llvm::sys::fs::remove(target);
   if (auto error = llvm::sys::fs::copy_file(launcher, target))
-    return emitError(module.getLoc())
-           << "cannot copy the launcher \"" << launcher
-           << "\": " << error.message();
+    return emitError(module.getLoc()) << "cannot copy the launcher \""
+                                      << launcher << "\": " << error.message();
   (void)llvm::sys::fs::setPermissions(target, llvm::sys::fs::all_read |
                                                   llvm::sys::fs::all_exe |
                                                   llvm::sys::fs::owner_write);
@@ -153,8 +152,7 @@ static LogicalResult copyLauncher(ModuleOp module, llvm::StringRef launcher,
 }
 
 /// Lowers a scheduled module to a program and writes the artefact.
-static LogicalResult writeArtefact(ModuleOp module, llvm::StringRef outputDir,
-                                   llvm::StringRef launcher,
+static LogicalResult writeArtefact(ModuleOp module, const CompileJob &job,
                                    const Config &config) {
   TargetConfig target;
   target.cpu = config.target.cpu;
@@ -162,29 +160,28 @@ static LogicalResult writeArtefact(ModuleOp module, llvm::StringRef outputDir,
   if (failed(info))
     return failure();
   PassManager pm(module.getContext());
-  addProgramPasses(pm, *info);
+  addProgramPasses(pm, *info, job.fusion);
   auto writePlan = [&](raw_ostream &os) {
     os << toToml(config, ShowOrigins::No);
   };
   if (failed(pm.run(module)) ||
-      failed(emitProgram(module, outputDir, target)) ||
-      failed(writeFile(module, join(outputDir, "plan.toml"), writePlan)))
+      failed(emitProgram(module, job.output, target)) ||
+      failed(writeFile(module, join(job.output, "plan.toml"), writePlan)))
     return failure();
-  return copyLauncher(module, launcher, outputDir);
+  return copyLauncher(module, job.launcher, job.output);
 }
 
-CompileStatus compileModel(MLIRContext &context, llvm::StringRef modelDir,
-                           llvm::StringRef outputDir, llvm::StringRef launcher,
-                           const Config &config, bool verifyNumerics) {
-  OwningOpRef<ModuleOp> module = readModel(context, modelDir);
+CompileStatus compileModel(MLIRContext &context, const CompileJob &job,
+                           const Config &config) {
+  OwningOpRef<ModuleOp> module = readModel(context, job.model);
   if (!module)
     return CompileStatus::Failed;
-  if (auto error = llvm::sys::fs::create_directories(join(outputDir, "ir"))) {
+  if (auto error = llvm::sys::fs::create_directories(join(job.output, "ir"))) {
     emitError(module->getLoc())
-        << "cannot make \"" << outputDir << "\": " << error.message();
+        << "cannot make \"" << job.output << "\": " << error.message();
     return CompileStatus::Failed;
   }
-  llvm::SmallString<128> weights(join(modelDir, "weights"));
+  llvm::SmallString<128> weights(join(job.model, "weights"));
   (void)llvm::sys::fs::make_absolute(weights);
   writeRuntimeAttributes(*module, config, weights);
 
@@ -194,13 +191,13 @@ CompileStatus compileModel(MLIRContext &context, llvm::StringRef modelDir,
     auto write = [&](raw_ostream &os) {
       (void)writeBytecodeToFile(current, os);
     };
-    isWritten &= succeeded(writeFile(current, join(outputDir, name), write));
+    isWritten &= succeeded(writeFile(current, join(job.output, name), write));
   };
   CompileStatus status =
-      lowerToScheduled(*module, config, keep, verifyNumerics);
+      lowerToScheduled(*module, config, keep, job.verifyNumerics);
   if (status != CompileStatus::Done)
     return status;
-  if (!isWritten || failed(writeArtefact(*module, outputDir, launcher, config)))
+  if (!isWritten || failed(writeArtefact(*module, job, config)))
     return CompileStatus::Failed;
   return CompileStatus::Done;
 }

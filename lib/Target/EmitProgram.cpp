@@ -25,11 +25,14 @@ namespace weft {
 /// Calls only: there is nothing to gain from optimising them.
 static constexpr unsigned kCallsOptLevel = 1;
 
-void addProgramPasses(OpPassManager &pm, const TargetInfo &target) {
+void addProgramPasses(OpPassManager &pm, const TargetInfo &target,
+                      Fusion fusion) {
   pm.addPass(createDecomposeMovesPass());
   // Coordinates of one position, and what is computed from them, once.
   pm.addPass(createCSEPass());
-  pm.addPass(createFuseRegionsPass());
+  FuseRegionsPassOptions regions;
+  regions.alone = fusion == Fusion::Off;
+  pm.addPass(createFuseRegionsPass(regions));
   pm.addPass(createLowerProgramPass(
       [target](Operation *op) { return kernelScratchBytes(op, target); }));
   pm.addPass(createPlanMemoryPass());

@@ -168,12 +168,16 @@ void BuildUpdatePass::writeMetrics(SlotFunction &update, const Totals &totals) {
     update.write(term.sum, e.constant(accumulator, 0));
     update.write(term.weight, e.constant(update.read(term.weight), 0));
   }
-  Value skipped = nn::LogicalNotOp::create(
-      e.builder, e.loc, nn::plainType(totals.isFinite), totals.isFinite);
+  // Else nothing is skipped, and the runtime stops at what is not finite.
+  Value skipped = e.constant(totals.norm, 0);
+  if (skipNonfinite)
+    skipped = nn::LogicalNotOp::create(
+        e.builder, e.loc, nn::plainType(totals.isFinite), totals.isFinite);
   update.write(scalarSlot("loss", f32), e.cast(e.sumOf(losses), f32));
   update.write(scalarSlot("grad_norm", f32), e.cast(totals.norm, f32));
   update.write(scalarSlot("skipped", f32), e.cast(skipped, f32));
-  update.write(scalarSlot("num_tokens", f32), e.cast(totals.weights.front(), f32));
+  update.write(scalarSlot("num_tokens", f32),
+               e.cast(totals.weights.front(), f32));
   update.write(
       scalarSlot("fingerprint.sum", e.builder.getF64Type(), /*size=*/4),
       totals.fingerprint);

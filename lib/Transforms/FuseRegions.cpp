@@ -51,7 +51,7 @@ struct Group {
 /// Step 2 for one block.
 class RegionPlanner {
 public:
-  explicit RegionPlanner(Block &block) {
+  RegionPlanner(Block &block, bool isAlone) : isAlone(isAlone) {
     for (auto [position, op] : llvm::enumerate(block)) {
       positions[&op] = position;
       visit(&op, position);
@@ -86,6 +86,7 @@ private:
   int64_t readyWithout(Operation *op, ArrayRef<int> joined, int64_t position);
   void merge(int target, int source);
 
+  bool isAlone; // every op is a group
   SmallVector<Group> groups;
   DenseMap<Operation *, int> groupOfOp;
   DenseMap<Operation *, int64_t> positions;
@@ -146,7 +147,9 @@ void RegionPlanner::visit(Operation *op, int64_t position) {
       readyFor(operand, position);
     return;
   }
-  SmallVector<int> joined = candidates(op);
+  SmallVector<int> joined;
+  if (!isAlone)
+    joined = candidates(op);
   int64_t ready = readyWithout(op, joined, position);
   if (joined.size() == 1 && groups[joined.front()].anchor) {
     int64_t anchor = *groups[joined.front()].anchor;
@@ -311,14 +314,14 @@ static Operation *firstUser(Operation *op) {
   });
 }
 
-static void fuse(Block &block) {
+static void fuse(Block &block, bool isAlone) {
   OpBuilder builder(block.getParentOp()->getContext());
   separateReturnedConstants(builder, block);
   eraseUnused(block);
   SmallVector<Operation *> ops;
   for (Operation &op : block)
     ops.push_back(&op);
-  for (const Group &group : RegionPlanner(block).takeGroups()) {
+  for (const Group &group : RegionPlanner(block, isAlone).takeGroups()) {
     builder.setInsertionPoint(ops[*group.anchor]);
     RegionBuilder(builder, group.members).build();
   }
@@ -333,10 +336,12 @@ static void fuse(Block &block) {
 
 namespace {
 struct FuseRegionsPass : weft::impl::FuseRegionsPassBase<FuseRegionsPass> {
+  using FuseRegionsPassBase::FuseRegionsPassBase;
+
   void runOnOperation() override {
     for (auto function : getOperation().getOps<func::FuncOp>())
       if (!function.isDeclaration())
-        fuse(function.front());
+        fuse(function.front(), alone);
   }
 };
 } // namespace

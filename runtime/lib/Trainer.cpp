@@ -87,7 +87,7 @@ private:
   void openData();
   void fillInputs(int64_t step);
   StepReport runStep(int64_t step);
-  void checkLoss(const StepReport &report) const;
+  void checkFinite(const StepReport &report) const;
   std::string whereabouts(int64_t step) const;
 
   const Program &program;
@@ -184,11 +184,15 @@ StepReport RankRun::runStep(int64_t step) {
   return report;
 }
 
-void RankRun::checkLoss(const StepReport &report) const {
-  if (std::isfinite(report.loss) || report.isSkipped)
+void RankRun::checkFinite(const StepReport &report) const {
+  bool isLossFinite = std::isfinite(report.loss);
+  if ((isLossFinite && std::isfinite(report.gradNorm)) || report.isSkipped)
     return;
   throw Error(ExitCode::NonFinite,
-              "the loss is not finite: got " + std::to_string(report.loss),
+              isLossFinite ? "the gradient norm is not finite: got " +
+                                 std::to_string(report.gradNorm)
+                           : "the loss is not finite: got " +
+                                 std::to_string(report.loss),
               "lower optimizer.lr, or set optimizer.skip_nonfinite = true");
 }
 
@@ -208,7 +212,7 @@ void RankRun::train(const volatile std::sig_atomic_t &stopRequested) {
       results.losses.push_back(report.loss);
       if (progress)
         progress->report(report);
-      checkLoss(report);
+      checkFinite(report);
     } catch (const PeerFailed &error) {
       throw PeerFailed(error.rank(),
                        error.code() == ExitCode::Stopped

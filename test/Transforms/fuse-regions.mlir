@@ -1,8 +1,12 @@
 // RUN: weft-opt %s --prog-fuse-regions | FileCheck %s
 // RUN: weft-opt %s --prog-fuse-regions | weft-opt --prog-fuse-regions | FileCheck %s
+// RUN: weft-opt %s --prog-fuse-regions=alone | FileCheck %s --check-prefix=ALONE
 
 // A chain is one region; what only members read is no result.
 // CHECK-LABEL: func.func @fuses_a_chain
+// ALONE-LABEL: func.func @fuses_a_chain
+// ALONE: %[[S:.*]] = prog.fused %{{.*}} : (tensor<4xf32>) -> tensor<4xf32> {
+// ALONE: prog.fused %[[S]], %{{.*}} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> {
 func.func @fuses_a_chain(%x: tensor<4xf32>, %y: tensor<4xf32>) -> tensor<4xf32> {
   // CHECK: %[[Z:.*]] = prog.fused %{{.*}}, %{{.*}} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> {
   // CHECK: nn.silu

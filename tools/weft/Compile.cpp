@@ -15,9 +15,9 @@ using namespace weft::tool;
 
 namespace {
 struct CompileOptions {
-  std::string model, output;
+  weft::CompileJob job;
   PlanOptions plan;
-  bool verifyNumerics = false;
+  bool isUnfused = false;
 };
 } // namespace
 
@@ -25,26 +25,27 @@ static int compile(const CompileOptions &options) {
   std::optional<weft::Config> config = options.plan.load();
   if (!config)
     return BadUsage;
-  if (!fs::exists(fs::path(options.model) / "model.mlir")) {
-    llvm::errs() << "error: \"" << options.model
+  if (!fs::exists(fs::path(options.job.model) / "model.mlir")) {
+    llvm::errs() << "error: \"" << options.job.model
                  << "\" is no exported model: it has no \"model.mlir\"\n"
                  << "note: make one by `weft-export --hf CONFIG -o "
-                 << options.model << "`\n";
+                 << options.job.model << "`\n";
     return BadInput;
   }
   auto start = std::chrono::steady_clock::now();
   Compiler compiler;
-  auto status = weft::compileModel(
-      compiler.context(), options.model, options.output,
-      programFolder() + "/train", *config, options.verifyNumerics);
+  weft::CompileJob job = options.job;
+  job.launcher = programFolder() + "/train";
+  job.fusion = options.isUnfused ? weft::Fusion::Off : weft::Fusion::On;
+  auto status = weft::compileModel(compiler.context(), job, *config);
   if (int code = compiler.exitCode(status))
     return code;
   std::chrono::duration<double> seconds =
       std::chrono::steady_clock::now() - start;
-  llvm::outs() << "compiled \"" << options.model << "\" for "
-               << config->numRanks() << " ranks into \"" << options.output
+  llvm::outs() << "compiled \"" << options.job.model << "\" for "
+               << config->numRanks() << " ranks into \"" << options.job.output
                << "\" in " << llvm::format("%.1f", seconds.count()) << " s\n"
-               << "next: weft run " << options.output
+               << "next: weft run " << options.job.output
                << " --data DATA --steps 100\n";
   return Done;
 }
@@ -57,13 +58,17 @@ void weft::tool::addCompile(CLI::App &app, int &result) {
                   "phases, the plan and a manifest.\n\n"
                   "  weft compile model/ -c weft.toml -o build/\n"
                   "  weft compile model/ --set mesh.tp=2 -o build/");
-  command->add_option("MODEL", options->model, "folder made by weft-export")
+  command->add_option("MODEL", options->job.model, "folder made by weft-export")
       ->required();
-  command->add_option("-o,--output", options->output, "folder of the artefact")
+  command
+      ->add_option("-o,--output", options->job.output, "folder of the artefact")
       ->required();
-  command->add_flag("--verify-each-numerics", options->verifyNumerics,
+  command->add_flag("--verify-each-numerics", options->job.verifyNumerics,
                     "run the program on the interpreter around every pass "
                     "and compare");
+  command->add_flag("--no-fusion", options->isUnfused,
+                    "one loop per op, to see whether fusion is at fault; the "
+                    "numbers stay the same");
   options->plan.addTo(*command);
   command->callback([options, &result] { result = compile(*options); });
 }

@@ -7,6 +7,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "weft/Plan/Config.h"
+#include "weft/Target/Program.h"
 
 namespace weft {
 
@@ -22,9 +23,8 @@ mlir::OwningOpRef<mlir::ModuleOp> readModel(mlir::MLIRContext &context,
                                             llvm::StringRef directory);
 
 /// Reads `DIR/ir/PHASE.mlirbc` of an artefact.
-mlir::OwningOpRef<mlir::ModuleOp> readPhase(mlir::MLIRContext &context,
-                                            llvm::StringRef directory,
-                                            Phase phase);
+mlir::OwningOpRef<mlir::ModuleOp>
+readPhase(mlir::MLIRContext &context, llvm::StringRef directory, Phase phase);
 
 /// How compiling ended: a plan that does not fit the model is the user's to
 /// change, anything else is the model's or ours.
@@ -37,13 +37,20 @@ lowerToScheduled(mlir::ModuleOp module, const Config &config,
                  llvm::function_ref<void(Phase, mlir::ModuleOp)> observe,
                  bool verifyNumerics = false);
 
-/// Compiles the model in `modelDir` into the artefact `outputDir`:
-/// program.so, ir/, plan.toml, manifest.json and the launcher `train`, copied
-/// from `launcher`. Fails with diagnostics.
-CompileStatus compileModel(mlir::MLIRContext &context,
-                           llvm::StringRef modelDir, llvm::StringRef outputDir,
-                           llvm::StringRef launcher, const Config &config,
-                           bool verifyNumerics = false);
+/// What to compile and where to; the plan is in the Config.
+struct CompileJob {
+  std::string model;    // folder of the exported model
+  std::string output;   // folder of the artefact
+  std::string launcher; // the program that is copied as `train`
+  // To look for faults: interpret around each pass; a loop per op.
+  bool verifyNumerics = false;
+  Fusion fusion = Fusion::On;
+};
+
+/// Compiles a model into an artefact: program.so, ir/, plan.toml,
+/// manifest.json and the launcher. Fails with diagnostics.
+CompileStatus compileModel(mlir::MLIRContext &context, const CompileJob &job,
+                           const Config &config);
 
 } // namespace weft
 

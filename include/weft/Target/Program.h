@@ -25,9 +25,13 @@ inline constexpr llvm::StringLiteral kCommunicatorAttrName =
     "weft.communicator";
 inline constexpr llvm::StringLiteral kWeightsAttrName = "weft.weights";
 
+/// Whether elementwise ops share loops; the numbers are the same.
+enum class Fusion { On, Off };
+
 /// Adds the passes from the local phase to the verified program phase; kernels
 /// get the scratch memory that `target` makes them need.
-void addProgramPasses(mlir::OpPassManager &pm, const TargetInfo &target);
+void addProgramPasses(mlir::OpPassManager &pm, const TargetInfo &target,
+                      Fusion fusion = Fusion::On);
 
 /// 128 bits of xxHash in hex.
 std::string contentHash(llvm::StringRef bytes);

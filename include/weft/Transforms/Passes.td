@@ -259,6 +259,21 @@ def BucketCollectivesPass : Weft_Pass<"dist-bucket-collectives"> {
   ];
 }
 
+def OverlapCollectivesPass : Weft_Pass<"dist-overlap-collectives"> {
+  let summary = "start collectives early and wait for them late";
+  let description = [{
+    Every collective becomes a `dist.start` where its operands are known and a
+    `dist.wait` before its first user. Gathers of parameters move up by the
+    prefetch policy: `pre` while the unit before computes, `post` before the
+    gradient reduction they would stand behind, `none` not at all. No value
+    changes a bit.
+  }];
+  let options = [
+    Option<"policy", "prefetch", "std::string", /*default=*/"\"pre\"",
+           "pre, post or none">,
+  ];
+}
+
 def BuildSchedulePass : Weft_Pass<"pipe-build-schedule"> {
   let summary = "write the table of one step";
   let description = [{
@@ -326,6 +341,10 @@ def FuseRegionsPass : Weft_ProgPass<"prog-fuse-regions"> {
     }
     ```
   }];
+  let options = [
+    Option<"alone", "alone", "bool", "false",
+           "a loop for every op, to see whether fusion is at fault">,
+  ];
 }
 
 def LowerProgramPass : Weft_ProgPass<"prog-lower"> {
