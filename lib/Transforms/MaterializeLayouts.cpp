@@ -184,11 +184,9 @@ LogicalResult Materializer::visit(Operation *op) {
   auto layouts = op->getAttrOfType<ArrayAttr>(kLayoutsAttrName);
   auto factors = op->getAttrOfType<DenseI64ArrayAttr>(kAssignmentAttrName);
   if (!layouts || !factors)
-    return op->emitOpError("has no decided layout")
-               .attachNote()
+    return op->emitOpError("has no decided layout").attachNote()
            << "run dist-propagate-layouts first";
-  ShardingRule rule =
-      cast<dist::ShardingRuleOpInterface>(op).getShardingRule();
+  ShardingRule rule = cast<dist::ShardingRuleOpInterface>(op).getShardingRule();
   Assignment assignment(mesh.numAtoms());
   for (auto [axis, factor] : llvm::enumerate(factors.asArrayRef()))
     assignment.factorOf[axis] = factor;
@@ -196,8 +194,8 @@ LogicalResult Materializer::visit(Operation *op) {
 
   builder.setInsertionPoint(op);
   for (OpOperand &operand : op->getOpOperands()) {
-    Layout needed = operandLayout(mesh, rule, assignment,
-                                  operand.getOperandNumber());
+    Layout needed =
+        operandLayout(mesh, rule, assignment, operand.getOperandNumber());
     operand.set(redistribute(current(operand.get()), attr(needed)));
   }
   SmallVector<dist::LayoutAttr> produced;
@@ -205,12 +203,11 @@ LogicalResult Materializer::visit(Operation *op) {
     produced.push_back(attr(resultLayout(mesh, rule, assignment, i)));
   builder.setInsertionPointAfter(op);
   for (OpResult result : op->getResults())
-    result.setType(
-        dist::withLayout(cast<RankedTensorType>(result.getType()),
-                         produced[result.getResultNumber()]));
+    result.setType(dist::withLayout(cast<RankedTensorType>(result.getType()),
+                                    produced[result.getResultNumber()]));
   for (OpResult result : op->getResults())
-    settleResult(result, cast<dist::LayoutAttr>(
-                             layouts[result.getResultNumber()]));
+    settleResult(result,
+                 cast<dist::LayoutAttr>(layouts[result.getResultNumber()]));
   op->removeAttr(kLayoutsAttrName);
   op->removeAttr(kAssignmentAttrName);
   return success();
@@ -234,12 +231,26 @@ void Materializer::visitReturn(func::FuncOp function, func::ReturnOp op) {
   for (OpOperand &operand : op->getOpOperands()) {
     auto name = pipe::slotOfResult(function, operand.getOperandNumber());
     auto slot = symbols.lookup<pipe::SlotOp>(name.getValue());
-    operand.set(redistribute(current(operand.get()),
-                             dist::layoutOf(slot.getType())));
+    operand.set(
+        redistribute(current(operand.get()), dist::layoutOf(slot.getType())));
   }
 }
 
+/// True if some tensor of `function` carries a layout: it was done before.
+static bool isTyped(func::FuncOp function) {
+  auto hasLayout = [](Value value) {
+    return bool(dist::layoutOf(value.getType()));
+  };
+  if (llvm::any_of(function.getArguments(), hasLayout))
+    return true;
+  return llvm::any_of(function.front(), [&](Operation &op) {
+    return llvm::any_of(op.getResults(), hasLayout);
+  });
+}
+
 LogicalResult Materializer::run(func::FuncOp function) {
+  if (isTyped(function))
+    return success();
   for (BlockArgument argument : function.getArguments())
     argument.setType(
         dist::withLayout(cast<RankedTensorType>(argument.getType()),

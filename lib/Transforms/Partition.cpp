@@ -206,7 +206,20 @@ LogicalResult Partitioner::visit(Operation *op) {
   return success();
 }
 
+/// True if no tensor of `function` carries a layout: it was done before.
+static bool isLocal(func::FuncOp function) {
+  auto hasLayout = [](Value value) {
+    return bool(dist::layoutOf(value.getType()));
+  };
+  return llvm::none_of(function.getArguments(), hasLayout) &&
+         llvm::none_of(function.front(), [&](Operation &op) {
+           return llvm::any_of(op.getResults(), hasLayout);
+         });
+}
+
 LogicalResult Partitioner::run(func::FuncOp function) {
+  if (isLocal(function))
+    return success();
   SmallVector<Operation *> typed;
   for (Operation &op : function.front())
     typed.push_back(&op);
