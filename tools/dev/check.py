@@ -170,6 +170,7 @@ def run_groups(plan: Plan) -> dict[str, Counts]:
         "pytest test/Execution": lambda: pytest_group(plan, "test/Execution"),
         "GoogleTest": lambda: ctest_group(plan),
         "pytest test/python": lambda: pytest_group(plan, "test/python"),
+        "pytest test/tools": lambda: pytest_group(plan, "test/tools"),
         "lit": lambda: lit_group(plan),
         "style": lambda: style_group(plan),
     }
