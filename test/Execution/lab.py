@@ -46,9 +46,9 @@ class Lab:
 
     @functools.cache  # noqa: B019 (one lab lives as long as the session)
     def model(self, name: str) -> Path:
-        """An exported example with seed 1."""
+        """An exported example, or one of the models beside this file, with seed 1."""
         target = self.folder / name
-        config = ROOT / f"python/examples/{name}.json"
+        config = _config(name)
         run(sys.executable, "-m", "weft.export_command", "--hf", config, "--seed", 1, "--batch", BATCH, "--seq", SEQ, "-o", target)
         return target
 
@@ -73,7 +73,7 @@ class Lab:
         target = self.folder / f"{model}-{data}-{microbatches}-reference"
         options = [f"--{key.replace('_', '-')}={value.strip(chr(34))}" for key, value in OPTIMIZER.items() if key != "name"]
         run(
-            sys.executable, "-m", "weft.reference", "--hf", ROOT / f"python/examples/{model}.json",
+            sys.executable, "-m", "weft.reference", "--hf", _config(model),
             "--weights", self.model(model) / "weights", "--data", self.data(data), "--dump", target,
             "--batch", BATCH, "--seq", SEQ, "--steps", STEPS, "--microbatches", microbatches, "--optimizer", "sgd", *options,
         )  # fmt: skip
@@ -115,6 +115,11 @@ class Lab:
             {"mesh": case.name, "model": model, "how": dump.name, "worst": worst.name, "of tolerance": round(worst.ratio, 4)}
         )  # fmt: skip
         assert comparison.agree, f"{case.name}, {model}, {dump.name}\n{comparison.table()}"
+
+
+def _config(model: str) -> Path:
+    own = Path(__file__).parent / f"models/{model}.json"
+    return own if own.exists() else ROOT / f"python/examples/{model}.json"
 
 
 def _file_name(text: str) -> str:
