@@ -2,11 +2,10 @@
 //
 // `weft check`: every static proof on an artefact. The IR of its three phases
 // is read again and verified as if it were new, so that an edit by hand is
-// found; then all ranks are walked through the collectives of a step.
+// found; then the scheduled program is proved (weft/Pipelines/Check.h).
+#include "weft/Pipelines/Check.h"
 #include "Commands.h"
 #include "Compiler.h"
-#include "weft/IR/Dist/Dist.h"
-#include "weft/Pipelines/StepCollectives.h"
 #include "weft/Transforms/Passes.h"
 
 #include "mlir/Pass/PassManager.h"
@@ -18,14 +17,14 @@ using namespace weft::tool;
 
 namespace {
 /// A phase, the passes that close it and what they prove.
-struct Proof {
+struct ClosedPhase {
   Phase phase;
   const char *claim;
   void (*addPasses)(PassManager &);
 };
 } // namespace
 
-static const Proof proofs[] = {
+static const ClosedPhase closedPhases[] = {
     {Phase::Global, "the model is plain nn ops",
      [](PassManager &passes) { passes.addPass(createVerifyGlobalPass()); }},
     {Phase::Typed, "every op's layouts agree with its sharding rule",
@@ -43,39 +42,33 @@ static void claim(llvm::StringRef what, bool holds) {
   llvm::outs() << (holds ? "ok      " : "FAILED  ") << what << "\n";
 }
 
-static bool proveCollectives(ModuleOp module) {
-  const Mesh &mesh = dist::meshOf(module).getMesh();
-  std::vector<CollectiveCall> calls = callsOfStep(module);
-  // One stage: all ranks run one program, so they share one list.
-  std::vector<llvm::ArrayRef<CollectiveCall>> ranks(mesh.numRanks(), calls);
-  auto message = proveOrder(mesh, ranks);
-  claim("the " + std::to_string(mesh.numRanks()) + " ranks issue " +
-            std::to_string(calls.size()) +
-            " collectives each in one order, and none waits for ever",
-        !message);
-  if (message)
-    llvm::errs() << "error: " << *message << "\n";
-  return !message;
+static bool proveSchedule(ModuleOp module) {
+  bool holds = true;
+  for (const weft::Proof &proof : proveScheduled(module)) {
+    claim(proof.claim, proof.holds);
+    holds &= proof.holds;
+  }
+  return holds;
 }
 
 static int checkArtefact(const std::string &artefact) {
   Compiler compiler;
   bool holds = true;
-  for (const Proof &proof : proofs) {
+  for (const ClosedPhase &closed : closedPhases) {
     // Reading runs the verifiers of all ops and types.
     OwningOpRef<ModuleOp> module =
-        readPhase(compiler.context(), artefact, proof.phase);
+        readPhase(compiler.context(), artefact, closed.phase);
     PassManager passes(&compiler.context());
-    proof.addPasses(passes);
+    closed.addPasses(passes);
     bool isProved = module && succeeded(passes.run(*module));
-    claim((toString(proof.phase) + ": " + proof.claim).str(), isProved);
+    claim((toString(closed.phase) + ": " + closed.claim).str(), isProved);
     if (!isProved)
-      llvm::errs() << "note: \"" << artefact << "/ir/" << toString(proof.phase)
+      llvm::errs() << "note: \"" << artefact << "/ir/" << toString(closed.phase)
                    << ".mlirbc\" is not as `weft compile` makes it: compile "
                       "the model again\n";
     holds &= isProved;
-    if (isProved && proof.phase == Phase::Scheduled)
-      holds &= proveCollectives(*module);
+    if (isProved && closed.phase == Phase::Scheduled)
+      holds &= proveSchedule(*module);
   }
   return holds ? Done : CompileFailed;
 }

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The proofs on a scheduled program. Each walks the functions once and emits a
+// diagnostic for every fault.
+#include "weft/Pipelines/Check.h"
+#include "Variance.h"
+#include "weft/Pipelines/StepCollectives.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringSet.h"
+
+using namespace mlir;
+
+namespace weft {
+
+static std::string counted(int64_t count, llvm::StringRef noun) {
+  return std::to_string(count) + " " + noun.str() + (count == 1 ? "" : "s");
+}
+
+static bool isOwnMesh(ModuleOp module, Operation *op) {
+  auto mesh = op->getAttrOfType<dist::MeshAttr>("mesh");
+  if (mesh == dist::meshOf(module))
+    return true;
+  op->emitOpError("is on another mesh than the module: got ")
+      << mesh << ", expected " << dist::meshOf(module);
+  return false;
+}
+
+Proof proveOrder(ModuleOp module) {
+  bool holds = true;
+  module.walk([&](Operation *op) {
+    if (dist::isCollective(op))
+      holds &= isOwnMesh(module, op);
+  });
+  const Mesh &mesh = dist::meshOf(module).getMesh();
+  std::vector<CollectiveCall> calls = callsOfStep(module);
+  // One stage: all ranks run one program, so they share one list.
+  std::vector<llvm::ArrayRef<CollectiveCall>> ranks(mesh.numRanks(), calls);
+  if (holds)
+    if (auto message = proveOrder(mesh, ranks)) {
+      module.emitError() << *message;
+      holds = false;
+    }
+  return {"the " + std::to_string(mesh.numRanks()) + " ranks issue " +
+              std::to_string(calls.size()) +
+              " collectives each in one order, and none waits for ever",
+          holds};
+}
+
+Proof proveFutures(ModuleOp module) {
+  int64_t numFutures = 0;
+  bool holds = true;
+  module.walk([&](dist::StartOp start) {
+    for (Value future : start.getFutures()) {
+      ++numFutures;
+      int64_t waits = llvm::count_if(future.getUsers(), [&](Operation *user) {
+        return isa<dist::WaitOp>(user) && user->getBlock() == start->getBlock();
+      });
+      if (waits == 1 && future.hasOneUse())
+        continue;
+      start.emitOpError("future is not waited for exactly once: got ")
+          << waits << " waits";
+      holds = false;
+    }
+  });
+  return {counted(numFutures, "started collective") +
+              ", each waited for exactly once",
+          holds};
+}
+
+Proof proveSlots(ModuleOp module) {
+  int64_t numWrites = 0;
+  bool holds = true;
+  for (auto function : module.getOps<func::FuncOp>()) {
+    llvm::StringSet<> written;
+    for (int i = 0, e = function.getNumResults(); i < e; ++i) {
+      auto name = pipe::slotOfResult(function, i);
+      ++numWrites;
+      if (name && written.insert(name.getValue()).second)
+        continue;
+      auto error = function.emitError("result ")
+                   << i << " of @" << function.getName();
+      if (name)
+        error << " writes a slot that another result writes: got " << name;
+      else
+        error << " is bound to no slot";
+      holds = false;
+    }
+  }
+  return {counted(numWrites, "write") + " to slots, none twice in one function",
+          holds};
+}
+
+//===----------------------------------------------------------------------===//
+// Replicas
+//===----------------------------------------------------------------------===//
+
+/// Where a value that differs along `axes` comes to do so: follows operands
+/// that differ as long as there is one.
+static Value originOf(Value value, const Variance &variance, AxisSet axes) {
+  while (Operation *op = value.getDefiningOp()) {
+    SmallVector<Value> operands(op->getOperands());
+    if (IssuedCollective issued = collectiveBehind(value); issued.op)
+      operands = {issued.operand};
+    auto *differing = llvm::find_if(operands, [&](Value operand) {
+      return (variance.of(operand) & axes) != 0;
+    });
+    if (differing == operands.end())
+      return value;
+    value = *differing;
+  }
+  return value;
+}
+
+/// Checks that what `returned` writes is equal where its slot is replicated.
+static bool proveWrite(OpOperand &returned, const Variance &variance,
+                       const SymbolTable &symbols) {
+  Value value = returned.get();
+  pipe::SlotOp slot = slotOf(returned, symbols);
+  if (!slot)
+    return true;
+  AxisSet axes = variance.of(value) & ~shardedAxes(slot) & ~partialAxes(slot);
+  if (!axes)
+    return true;
+  const Mesh &mesh = dist::meshOf(slot).getMesh();
+  auto diagnostic = mlir::emitError(value.getLoc())
+                    << "ranks write different values to slot @"
+                    << slot.getSymName() << ", which is replicated along "
+                    << namesOf(mesh, axes);
+  Value origin = originOf(value, variance, axes);
+  auto &note = diagnostic.attachNote(origin.getLoc());
+  auto argument = dyn_cast<BlockArgument>(origin);
+  if (pipe::SlotOp from = argument ? slotOf(argument, symbols) : pipe::SlotOp())
+    note << "slot @" << from.getSymName() << " differs";
+  else
+    note << "here they begin to differ";
+  note << "; no collective over " << namesOf(mesh, axes) << " lies between";
+  return false;
+}
+
+Proof proveReplicas(ModuleOp module) {
+  SymbolTable symbols(module);
+  int64_t numWrites = 0;
+  bool holds = true;
+  for (auto function : module.getOps<func::FuncOp>()) {
+    Variance variance(function, symbols);
+    for (OpOperand &returned :
+         function.front().getTerminator()->getOpOperands()) {
+      ++numWrites;
+      holds &= proveWrite(returned, variance, symbols);
+    }
+  }
+  return {counted(numWrites, "write") +
+              " to slots, each equal on all ranks that hold a replica",
+          holds};
+}
+
+//===----------------------------------------------------------------------===//
+// Gradients
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// Follows what is added to a gradient slot back to where it is computed.
+class GradientProof {
+public:
+  GradientProof(ModuleOp module) : module(module), symbols(module) {}
+  Proof run();
+
+private:
+  /// One way from a returned gradient back to a value, with how often it was
+  /// summed over each axis.
+  struct Path {
+    Value value;
+    SmallVector<int, 4> sums;
+  };
+  void readSchedule();
+  void findGathers();
+  void proveFunction(func::FuncOp function);
+  void proveSlot(func::FuncOp function, OpOperand &returned, pipe::SlotOp slot,
+                 const Variance &variance);
+  void provePath(const Path &path, pipe::SlotOp slot, const Variance &variance);
+  bool step(Path &path);
+  void fail(Value value, pipe::SlotOp slot, const llvm::Twine &what);
+  const Mesh &mesh() { return dist::meshOf(module).getMesh(); }
+
+  ModuleOp module;
+  SymbolTable symbols;
+  /// Functions that run once a microbatch.
+  llvm::DenseSet<Operation *> repeated;
+  /// The axes over which each parameter is gathered before it is used.
+  llvm::DenseMap<Operation *, AxisSet> gathered;
+  llvm::SmallSetVector<Operation *, 16> proved;
+  bool holds = true;
+};
+
+} // namespace
+
+/// Ops that change the form of a gradient, not what it is a sum of.
+static bool keepsValue(Operation *op) {
+  return isa<nn::SliceOp, nn::PadOp, nn::CastOp, nn::ReshapeOp, nn::TransposeOp,
+             nn::MaskTailOp, dist::ShardSliceOp, dist::MakePartialOp>(op);
+}
+
+void GradientProof::readSchedule() {
+  for (auto table : module.getOps<pipe::ScheduleOp>())
+    for (auto entry : table.getEntries().getAsRange<DictionaryAttr>())
+      if (entry.get("microbatch"))
+        repeated.insert(
+            symbols.lookup(entry.getAs<FlatSymbolRefAttr>("call").getValue()));
+}
+
+/// Follows each gather back to its parameter.
+void GradientProof::findGathers() {
+  module.walk([&](dist::AllGatherOp gather) {
+    auto start = dyn_cast<dist::StartOp>(gather->getParentOp());
+    ValueRange results =
+        start ? ValueRange(start->getResults()) : gather->getResults();
+    for (Value value : results) {
+      while (Operation *op = value.getDefiningOp()) {
+        IssuedCollective issued = collectiveBehind(value);
+        if (!issued.op && !keepsValue(op))
+          break;
+        value = issued.op ? issued.operand : op->getOperand(0);
+      }
+      auto argument = dyn_cast<BlockArgument>(value);
+      if (pipe::SlotOp slot =
+              argument ? slotOf(argument, symbols) : pipe::SlotOp())
+        gathered[slot] |= axesOf(gather);
+    }
+  });
+}
+
+void GradientProof::fail(Value value, pipe::SlotOp slot,
+                         const llvm::Twine &what) {
+  mlir::emitError(value.getLoc())
+      << "gradient of \"" << slot.getOf().value_or(slot.getSymName()) << "\" "
+      << what;
+  holds = false;
+}
+
+/// Moves to the operand that `path.value` is a form of; false at the end.
+bool GradientProof::step(Path &path) {
+  auto count = [&](Operation *op, int by) {
+    for (int atom = 0; atom < mesh().numAtoms(); ++atom)
+      if (axesOf(op) & axisBit(atom))
+        path.sums[atom] += by;
+  };
+  if (IssuedCollective issued = collectiveBehind(path.value); issued.op) {
+    auto kind = issued.op->getAttrOfType<StringAttr>("kind");
+    if (kind && kind.getValue() == "sum")
+      count(issued.op, 1);
+    path.value = issued.operand;
+    return true;
+  }
+  Operation *op = path.value.getDefiningOp();
+  if (!op || !keepsValue(op))
+    return false;
+  // One rank keeps the value, so that a sum over the axes counts it once.
+  if (isa<dist::MakePartialOp>(op))
+    count(op, -1);
+  path.value = op->getOperand(0);
+  return true;
+}
+
+/// Compares the sums on the way with what the value at its end needs.
+void GradientProof::provePath(const Path &path, pipe::SlotOp slot,
+                              const Variance &variance) {
+  auto parameter = symbols.lookup<pipe::SlotOp>(slot.getOf().value_or(""));
+  AxisSet usedInShards =
+      parameter ? shardedAxes(parameter) & ~gathered.lookup(parameter) : 0;
+  for (int atom = 0; atom < mesh().numAtoms(); ++atom) {
+    StringRef name = mesh().axes()[mesh().axisOfAtom(atom)].name;
+    bool isData = name.starts_with("dp_") || name == "cp";
+    bool differs = variance.of(path.value) & axisBit(atom);
+    bool staysPartial = partialAxes(slot) & axisBit(atom);
+    bool needsSum =
+        isData && differs && !staysPartial && !(usedInShards & axisBit(atom));
+    std::string axis = "axis \"" + mesh().atomName(atom) + "\"";
+    if (path.sums[atom] > 1)
+      fail(path.value, slot,
+           "is summed " + llvm::Twine(path.sums[atom]) + " times over " + axis);
+    else if (path.sums[atom] == 1 && !differs)
+      fail(path.value, slot,
+           "is summed over " + axis + ", whose ranks hold the same value");
+    else if (path.sums[atom] == 0 && needsSum)
+      fail(path.value, slot, "is not summed over " + axis);
+  }
+}
+
+void GradientProof::proveSlot(func::FuncOp function, OpOperand &returned,
+                              pipe::SlotOp slot, const Variance &variance) {
+  SmallVector<Path> work = {
+      {returned.get(), SmallVector<int, 4>(mesh().numAtoms(), 0)}};
+  int numOld = 0;
+  bool isComputed = false;
+  while (!work.empty()) {
+    Path path = work.pop_back_val();
+    while (step(path)) {
+    }
+    auto argument = dyn_cast<BlockArgument>(path.value);
+    if (argument && slotOf(argument, symbols) == slot) {
+      ++numOld;
+      continue;
+    }
+    Operation *op = path.value.getDefiningOp();
+    if (isa_and_nonnull<nn::SumOfOp, nn::AddOp>(op)) {
+      for (Value operand : op->getOperands())
+        work.push_back({operand, path.sums});
+      continue;
+    }
+    isComputed |= !isa_and_nonnull<nn::ConstantOp>(op);
+    provePath(path, slot, variance);
+  }
+  if (repeated.contains(function) && numOld != 1)
+    fail(returned.get(), slot,
+         "is not added to that of the microbatches before");
+  if (isComputed && slot.getLifetime() == "run")
+    proved.insert(slot);
+}
+
+void GradientProof::proveFunction(func::FuncOp function) {
+  Variance variance(function, symbols);
+  for (OpOperand &returned : function.front().getTerminator()->getOpOperands())
+    if (pipe::SlotOp slot = slotOf(returned, symbols);
+        slot && slot.getKind() == "gradient")
+      proveSlot(function, returned, slot, variance);
+}
+
+Proof GradientProof::run() {
+  readSchedule();
+  findGathers();
+  for (auto function : module.getOps<func::FuncOp>())
+    proveFunction(function);
+  int64_t numGradients = 0;
+  for (auto slot : module.getOps<pipe::SlotOp>()) {
+    if (slot.getKind() != "gradient" || slot.getLifetime() != "run")
+      continue;
+    ++numGradients;
+    if (proved.contains(slot))
+      continue;
+    slot.emitOpError("is written by no function: the gradient is not computed");
+    holds = false;
+  }
+  return {counted(numGradients, "gradient") +
+              ", each summed exactly once over each data axis",
+          holds};
+}
+
+Proof proveGradients(ModuleOp module) { return GradientProof(module).run(); }
+
+std::vector<Proof> proveScheduled(ModuleOp module) {
+  return {proveOrder(module), proveFutures(module), proveSlots(module),
+          proveReplicas(module), proveGradients(module)};
+}
+
+} // namespace weft

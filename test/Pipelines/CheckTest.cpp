@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The static proofs, each on a sound program and on twins that differ from it
+// by one fault.
+#include "weft/Pipelines/Check.h"
+#include "mlir/Parser/Parser.h"
+#include "weft/Pipelines/Compile.h"
+#include "llvm/ADT/StringExtras.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+using namespace mlir;
+using namespace weft;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+namespace {
+
+/// One linear layer over a batch, sharded by dp_shard, rows of the weight by
+/// tp: what scheduled IR looks like.
+constexpr llvm::StringLiteral kHead = R"(
+#mesh = #dist.mesh<dp_replicate = 2, dp_shard = 2, tp = 2>
+module attributes {dist.mesh = #mesh} {
+pipe.slot @x : tensor<8x4xf32, #dist.layout<#mesh, dp_replicate = shard(0), dp_shard = shard(0)>> {kind = "input", lifetime = "microbatch"}
+pipe.slot @w : tensor<8x4xf32, #dist.layout<#mesh, tp = shard(0), dp_shard = shard(0)>> {kind = "parameter", lifetime = "run", trainable}
+pipe.slot @g.w : tensor<8x4xf32, #dist.layout<#mesh, tp = shard(0), dp_shard = shard(0)>> {kind = "gradient", lifetime = "run", of = @w}
+pipe.slot @sum : tensor<f32, #dist.layout<#mesh>> {kind = "scalar", lifetime = "step"}
+pipe.schedule [{call = @stage0, microbatch = 0 : i64}]
+func.func @stage0(%x: tensor<2x4xf32> {pipe.slot = @x}, %w: tensor<2x4xf32> {pipe.slot = @w}, %old: tensor<2x4xf32> {pipe.slot = @g.w})
+    -> (tensor<2x4xf32> {pipe.slot = @g.w}, tensor<f32> {pipe.slot = @sum}) {
+)";
+
+constexpr llvm::StringLiteral kBody = R"(
+  %whole = dist.all_gather %w over #mesh ["dp_shard"] dims [0] : (tensor<2x4xf32>) -> tensor<4x4xf32>
+  %y = nn.contract "bi,oi->bo" %x, %whole : (tensor<2x4xf32>, tensor<4x4xf32>) -> tensor<2x4xf32>
+  %part = nn.reduce sum %y dims [0, 1] : (tensor<2x4xf32>) -> tensor<f32>
+  %total = dist.all_reduce "sum" %part over #mesh ["dp_replicate", "dp_shard", "tp"] : (tensor<f32>) -> tensor<f32>
+  %dw = nn.contract "bo,bi->oi" %y, %x : (tensor<2x4xf32>, tensor<2x4xf32>) -> tensor<4x4xf32> loc("layer")
+  %shard = dist.reduce_scatter "sum" %dw over #mesh ["dp_shard"] dims [0] : (tensor<4x4xf32>) -> tensor<2x4xf32>
+  %mean = dist.all_reduce "sum" %shard over #mesh ["dp_replicate"] : (tensor<2x4xf32>) -> tensor<2x4xf32>
+  %new = nn.sum_of %old, %mean : tensor<2x4xf32> loc("layer")
+  return %new, %total : tensor<2x4xf32>, tensor<f32>
+}
+}
+)";
+
+/// Text to be replaced once.
+struct Edit {
+  std::string from, to;
+};
+
+class CheckTest : public ::testing::Test {
+protected:
+  CheckTest() {
+    DialectRegistry registry;
+    registerWeftDialects(registry);
+    context.appendDialectRegistry(registry);
+    context.loadAllAvailableDialects();
+    context.printOpOnDiagnostic(false);
+  }
+
+  /// What `proof` finds wrong with the program after the edits.
+  std::vector<std::string> findings(Proof (*proof)(ModuleOp),
+                                    llvm::ArrayRef<Edit> edits) {
+    std::string text = (kHead + kBody).str();
+    for (const Edit &edit : edits) {
+      size_t at = text.find(edit.from);
+      EXPECT_NE(at, std::string::npos) << edit.from;
+      text.replace(at, edit.from.size(), edit.to);
+    }
+    std::vector<std::string> messages;
+    ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) {
+      messages.push_back(diagnostic.str());
+      for (Diagnostic &note : diagnostic.getNotes())
+        messages.push_back(note.str());
+      return success();
+    });
+    auto module = parseSourceString<ModuleOp>(text, &context);
+    if (!module) {
+      ADD_FAILURE() << llvm::join(messages, "\n");
+      return {};
+    }
+    bool holds = proof(*module).holds;
+    EXPECT_EQ(holds, messages.empty());
+    return messages;
+  }
+
+  MLIRContext context;
+};
+
+TEST_F(CheckTest, ProvesASoundProgramWithCounts) {
+  auto module = parseSourceString<ModuleOp>((kHead + kBody).str(), &context);
+  ASSERT_TRUE(module);
+  std::vector<std::string> claims;
+  for (const Proof &proof : proveScheduled(*module)) {
+    EXPECT_TRUE(proof.holds) << proof.claim;
+    claims.push_back(proof.claim);
+  }
+  EXPECT_THAT(
+      claims,
+      ElementsAre(
+          "the 8 ranks issue 4 collectives each in one order, and none waits "
+          "for ever",
+          "0 started collectives, each waited for exactly once",
+          "2 writes to slots, none twice in one function",
+          "2 writes to slots, each equal on all ranks that hold a replica",
+          "1 gradient, each summed exactly once over each data axis"));
+}
+
+TEST_F(CheckTest, FindsACollectiveOnAnotherMesh) {
+  EXPECT_THAT(
+      findings(proveOrder,
+               {{"%part over #mesh", "%part over #dist.mesh<dp_replicate = 2, "
+                                     "dp_shard = 2, tp = 4>"}}),
+      ElementsAre("'dist.all_reduce' op is on another mesh than the module: "
+                  "got #dist.mesh<dp_replicate = 2, dp_shard = 2, tp = 4>, "
+                  "expected #dist.mesh<dp_replicate = 2, dp_shard = 2, tp = "
+                  "2>"));
+}
+
+TEST_F(CheckTest, FindsASlotThatIsWrittenTwice) {
+  EXPECT_THAT(findings(proveSlots, {{"tensor<f32> {pipe.slot = @sum}",
+                                     "tensor<f32> {pipe.slot = @g.w}"}}),
+              ElementsAre("result 1 of @stage0 writes a slot that another "
+                          "result writes: got @g.w"));
+  EXPECT_THAT(
+      findings(proveSlots, {{"tensor<f32> {pipe.slot = @sum}", "tensor<f32>"}}),
+      ElementsAre("result 1 of @stage0 is bound to no slot"));
+}
+
+TEST_F(CheckTest, FindsReplicasThatDiffer) {
+  EXPECT_THAT(
+      findings(proveReplicas, {{R"(["dp_replicate", "dp_shard", "tp"])",
+                                R"(["dp_replicate", "tp"])"}}),
+      ElementsAre("ranks write different values to slot @sum, which is "
+                  "replicated along \"dp_shard\"",
+                  "slot @x differs; no collective over \"dp_shard\" lies "
+                  "between"));
+  // Groups of equal size: only the axis is wrong.
+  EXPECT_THAT(
+      findings(proveReplicas, {{R"(%shard over #mesh ["dp_replicate"])",
+                                R"(%shard over #mesh ["tp"])"}}),
+      ElementsAre("ranks write different values to slot @g.w, which is "
+                  "replicated along \"dp_replicate\"",
+                  "slot @x differs; no collective over \"dp_replicate\" lies "
+                  "between"));
+  // A value may differ without any slot that does.
+  EXPECT_THAT(
+      findings(
+          proveReplicas,
+          {{"return %new, %total",
+            R"(%own = dist.make_partial "sum" %total over #mesh ["tp"] : tensor<f32> to tensor<f32>
+                    return %new, %own)"}}),
+      ElementsAre("ranks write different values to slot @sum, which is "
+                  "replicated along \"tp\"",
+                  "here they begin to differ; no collective over \"tp\" lies "
+                  "between"));
+}
+
+TEST_F(CheckTest, FindsAGradientThatIsNotSummed) {
+  EXPECT_THAT(
+      findings(
+          proveGradients,
+          {{R"(dist.reduce_scatter "sum" %dw over #mesh ["dp_shard"] dims [0] : (tensor<4x4xf32>) -> tensor<2x4xf32>)",
+            R"(dist.shard_slice %dw over #mesh ["dp_shard"] dim 0 : tensor<4x4xf32> to tensor<2x4xf32>)"}}),
+      ElementsAre("gradient of \"w\" is not summed over axis \"dp_shard\""));
+  EXPECT_THAT(
+      findings(proveGradients, {{R"("sum" %shard)", R"("max" %shard)"}}),
+      ElementsAre(
+          "gradient of \"w\" is not summed over axis \"dp_replicate\""));
+}
+
+TEST_F(CheckTest, FindsAGradientThatIsSummedTwice) {
+  EXPECT_THAT(
+      findings(
+          proveGradients,
+          {{"%new = nn.sum_of %old, %mean",
+            R"(%twice = dist.all_reduce "sum" %mean over #mesh ["dp_replicate"] : (tensor<2x4xf32>) -> tensor<2x4xf32>
+               %new = nn.sum_of %old, %twice)"}}),
+      ElementsAre("gradient of \"w\" is summed 2 times over axis "
+                  "\"dp_replicate\""));
+}
+
+TEST_F(CheckTest, FindsASumOfEqualValues) {
+  std::vector<Edit> edits = {
+      {"%y, %x : (tensor<2x4xf32>, tensor<2x4xf32>) -> tensor<4x4xf32>",
+       "%x, %x : (tensor<2x4xf32>, tensor<2x4xf32>) -> tensor<4x4xf32>"},
+      {R"(%shard over #mesh ["dp_replicate"])",
+       R"(%shard over #mesh ["dp_replicate", "tp"])"}};
+  EXPECT_THAT(findings(proveGradients, edits),
+              ElementsAre("gradient of \"w\" is summed over axis \"tp\", "
+                          "whose ranks hold the same value"));
+  // One rank's value may be summed: the others add nothing.
+  edits[1] = {
+      "%mean = dist.all_reduce \"sum\" %shard over #mesh [\"dp_replicate\"]",
+      R"(%own = dist.make_partial "sum" %shard over #mesh ["tp"] : tensor<2x4xf32> to tensor<2x4xf32>
+         %mean = dist.all_reduce "sum" %own over #mesh ["dp_replicate", "tp"])"};
+  EXPECT_THAT(findings(proveGradients, edits), IsEmpty());
+}
+
+TEST_F(CheckTest, FindsAGradientThatForgetsMicrobatches) {
+  EXPECT_THAT(findings(proveGradients, {{"%old, %mean", "%mean, %mean"}}),
+              ElementsAre("gradient of \"w\" is not added to that of the "
+                          "microbatches before"));
+}
+
+TEST_F(CheckTest, FindsAGradientThatNobodyComputes) {
+  EXPECT_THAT(
+      findings(proveGradients, {{"-> (tensor<2x4xf32> {pipe.slot = @g.w}",
+                                 "-> (tensor<2x4xf32> {pipe.slot = @w}"}}),
+      ElementsAre("'pipe.slot' op is written by no function: the "
+                  "gradient is not computed"));
+}
+
+// A weight that is used in shards has its gradient in shards: no sum is due.
+TEST_F(CheckTest, AsksNoSumOfAWeightThatIsUsedInShards) {
+  EXPECT_THAT(
+      findings(
+          proveGradients,
+          {{R"(%whole = dist.all_gather %w over #mesh ["dp_shard"] dims [0] : (tensor<2x4xf32>) -> tensor<4x4xf32>)",
+            R"(%whole = nn.concat %w, %w dim 0 : (tensor<2x4xf32>, tensor<2x4xf32>) -> tensor<4x4xf32>)"},
+           {R"(dist.reduce_scatter "sum" %dw over #mesh ["dp_shard"] dims [0] : (tensor<4x4xf32>) -> tensor<2x4xf32>)",
+            R"(dist.shard_slice %dw over #mesh ["dp_shard"] dim 0 : tensor<4x4xf32> to tensor<2x4xf32>)"}}),
+      IsEmpty());
+}
+
+TEST_F(CheckTest, FollowsStartedCollectives) {
+  Edit started = {
+      R"(%mean = dist.all_reduce "sum" %shard over #mesh ["dp_replicate"] : (tensor<2x4xf32>) -> tensor<2x4xf32>)",
+      R"(%future = dist.start %shard : (tensor<2x4xf32>) -> !dist.future<tensor<2x4xf32>> {
+           ^bb0(%in: tensor<2x4xf32>):
+             %out = dist.all_reduce "sum" %in over #mesh ["dp_replicate"] : (tensor<2x4xf32>) -> tensor<2x4xf32>
+             dist.yield %out : tensor<2x4xf32>
+         }
+         %mean = dist.wait %future : (!dist.future<tensor<2x4xf32>>) -> tensor<2x4xf32>)"};
+  for (auto *proof : {proveFutures, proveReplicas, proveGradients})
+    EXPECT_THAT(findings(proof, {started}), IsEmpty());
+  Edit lost = started;
+  lost.to.replace(lost.to.find("%mean = dist.wait"), std::string::npos,
+                  "%mean = nn.neg %shard : tensor<2x4xf32>");
+  EXPECT_THAT(findings(proveFutures, {lost}),
+              ElementsAre("'dist.start' op future is not waited for exactly "
+                          "once: got 0 waits"));
+}
+
+} // namespace
