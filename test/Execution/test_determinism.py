@@ -39,6 +39,15 @@ def test_runs_are_equal_in_every_bit(lab: Lab, case: Case) -> None:
 
 
 @pytest.mark.slow
+def test_fusion_changes_no_bit(lab: Lab, tmp_path: Path) -> None:
+    settings = [word for setting in QUICK.settings for word in ("--set", setting)]
+    weft("compile", lab.model("tiny"), *settings, "--no-fusion", "-o", tmp_path)
+    fused = lab.artefact("tiny", QUICK)
+    assert _differing(fused, tmp_path, ["program.so"]), "it is the same program"
+    assert not _differing(lab.train(fused, QUICK, name="fused"), lab.train(tmp_path, QUICK), DUMPED)
+
+
+@pytest.mark.slow
 def test_torchrun_starts_the_same_program(lab: Lab) -> None:
     artefact = lab.artefact("tiny", QUICK)
     dump = artefact / "torchrun"
