@@ -3,9 +3,10 @@
 // The proofs on a scheduled program. Each walks the functions once and emits a
 // diagnostic for every fault.
 #include "weft/Pipelines/Check.h"
-#include "Variance.h"
+#include "Placements.h"
 #include "weft/Pipelines/StepCollectives.h"
-#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/SmallBitVector.h"
 #include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
@@ -91,66 +92,47 @@ Proof proveSlots(ModuleOp module) {
 }
 
 //===----------------------------------------------------------------------===//
-// Replicas
+// Placements
 //===----------------------------------------------------------------------===//
 
-/// Where a value that differs along `axes` comes to do so: follows operands
-/// that differ as long as there is one.
-static Value originOf(Value value, const Variance &variance, AxisSet axes) {
-  while (Operation *op = value.getDefiningOp()) {
-    SmallVector<Value> operands(op->getOperands());
-    if (IssuedCollective issued = collectiveBehind(value); issued.op)
-      operands = {issued.operand};
-    auto *differing = llvm::find_if(operands, [&](Value operand) {
-      return (variance.of(operand) & axes) != 0;
-    });
-    if (differing == operands.end())
-      return value;
-    value = *differing;
-  }
-  return value;
-}
-
-/// Checks that what `returned` writes is equal where its slot is replicated.
-static bool proveWrite(OpOperand &returned, const Variance &variance,
+/// Checks that what `returned` writes lies as its slot says.
+static bool proveWrite(OpOperand &returned, const Placements &placements,
                        const SymbolTable &symbols) {
-  Value value = returned.get();
   pipe::SlotOp slot = slotOf(returned, symbols);
   if (!slot)
     return true;
-  AxisSet axes = variance.of(value) & ~shardedAxes(slot) & ~partialAxes(slot);
-  if (!axes)
-    return true;
   const Mesh &mesh = dist::meshOf(slot).getMesh();
-  auto diagnostic = mlir::emitError(value.getLoc())
-                    << "ranks write different values to slot @"
-                    << slot.getSymName() << ", which is replicated along "
-                    << namesOf(mesh, axes);
-  Value origin = originOf(value, variance, axes);
-  auto &note = diagnostic.attachNote(origin.getLoc());
-  auto argument = dyn_cast<BlockArgument>(origin);
-  if (pipe::SlotOp from = argument ? slotOf(argument, symbols) : pipe::SlotOp())
-    note << "slot @" << from.getSymName() << " differs";
-  else
-    note << "here they begin to differ";
-  note << "; no collective over " << namesOf(mesh, axes) << " lies between";
-  return false;
+  bool holds = true;
+  for (int axis = 0; axis < mesh.numAtoms(); ++axis) {
+    PlacementSet got = placements.of(returned.get(), axis);
+    PlacementSet expected = placementOf(slot, axis);
+    if (mesh.atomSize(axis) == 1 || (got & expected))
+      continue;
+    mlir::emitError(returned.get().getLoc())
+        << "value for slot @" << slot.getSymName()
+        << " does not lie as the slot along axis \"" << mesh.atomName(axis)
+        << "\": got " << toString(got) << ", expected " << toString(expected);
+    holds = false;
+  }
+  return holds;
 }
 
-Proof proveReplicas(ModuleOp module) {
+Proof provePlacements(ModuleOp module) {
   SymbolTable symbols(module);
-  int64_t numWrites = 0;
+  int64_t numOps = 0, numWrites = 0;
   bool holds = true;
   for (auto function : module.getOps<func::FuncOp>()) {
-    Variance variance(function, symbols);
+    Placements placements(function, symbols);
+    holds &= placements.areSound();
+    numOps += placements.numOps();
     for (OpOperand &returned :
          function.front().getTerminator()->getOpOperands()) {
       ++numWrites;
-      holds &= proveWrite(returned, variance, symbols);
+      holds &= proveWrite(returned, placements, symbols);
     }
   }
-  return {counted(numWrites, "write") +
-              " to slots, each equal on all ranks that hold a replica",
+  return {counted(numOps, "op") + " and " + counted(numWrites, "write") +
+              " fit how their operands lie on the mesh",
           holds};
 }
 
@@ -177,9 +159,11 @@ private:
   void findGathers();
   void proveFunction(func::FuncOp function);
   void proveSlot(func::FuncOp function, OpOperand &returned, pipe::SlotOp slot,
-                 const Variance &variance);
-  void provePath(const Path &path, pipe::SlotOp slot, const Variance &variance);
+                 const Placements &placements);
+  void provePath(const Path &path, pipe::SlotOp slot,
+                 const Placements &placements);
   bool step(Path &path);
+  bool isUsedInShards(pipe::SlotOp parameter, int axis);
   void fail(Value value, pipe::SlotOp slot, const llvm::Twine &what);
   const Mesh &mesh() { return dist::meshOf(module).getMesh(); }
 
@@ -188,7 +172,7 @@ private:
   /// Functions that run once a microbatch.
   llvm::DenseSet<Operation *> repeated;
   /// The axes over which each parameter is gathered before it is used.
-  llvm::DenseMap<Operation *, AxisSet> gathered;
+  llvm::DenseMap<Operation *, llvm::SmallBitVector> gathered;
   llvm::SmallSetVector<Operation *, 16> proved;
   bool holds = true;
 };
@@ -225,7 +209,11 @@ void GradientProof::findGathers() {
       auto argument = dyn_cast<BlockArgument>(value);
       if (pipe::SlotOp slot =
               argument ? slotOf(argument, symbols) : pipe::SlotOp())
-        gathered[slot] |= axesOf(gather);
+        for (int atom : dist::atomsOf(gather.getMesh(), gather.getAxes())) {
+          auto &axes = gathered[slot];
+          axes.resize(std::max<unsigned>(axes.size(), mesh().numAtoms()));
+          axes.set(atom);
+        }
     }
   });
 }
@@ -241,9 +229,9 @@ void GradientProof::fail(Value value, pipe::SlotOp slot,
 /// Moves to the operand that `path.value` is a form of; false at the end.
 bool GradientProof::step(Path &path) {
   auto count = [&](Operation *op, int by) {
-    for (int atom = 0; atom < mesh().numAtoms(); ++atom)
-      if (axesOf(op) & axisBit(atom))
-        path.sums[atom] += by;
+    auto ofMesh = op->getAttrOfType<dist::MeshAttr>("mesh");
+    for (int atom : dist::atomsOf(ofMesh, op->getAttrOfType<ArrayAttr>("axes")))
+      path.sums[atom] += by;
   };
   if (IssuedCollective issued = collectiveBehind(path.value); issued.op) {
     auto kind = issued.op->getAttrOfType<StringAttr>("kind");
@@ -262,19 +250,25 @@ bool GradientProof::step(Path &path) {
   return true;
 }
 
+/// True if a parameter is sharded along `axis` and never gathered.
+bool GradientProof::isUsedInShards(pipe::SlotOp parameter, int axis) {
+  if (!parameter || (placementOf(parameter, axis) & kReplicated))
+    return false;
+  auto found = gathered.find(parameter);
+  return found == gathered.end() || !found->second.test(axis);
+}
+
 /// Compares the sums on the way with what the value at its end needs.
 void GradientProof::provePath(const Path &path, pipe::SlotOp slot,
-                              const Variance &variance) {
+                              const Placements &placements) {
   auto parameter = symbols.lookup<pipe::SlotOp>(slot.getOf().value_or(""));
-  AxisSet usedInShards =
-      parameter ? shardedAxes(parameter) & ~gathered.lookup(parameter) : 0;
   for (int atom = 0; atom < mesh().numAtoms(); ++atom) {
     StringRef name = mesh().axes()[mesh().axisOfAtom(atom)].name;
     bool isData = name.starts_with("dp_") || name == "cp";
-    bool differs = variance.of(path.value) & axisBit(atom);
-    bool staysPartial = partialAxes(slot) & axisBit(atom);
+    bool differs = !(placements.of(path.value, atom) & kReplicated);
+    bool staysPartial = placementOf(slot, atom) & partialSet(ReduceKind::Sum);
     bool needsSum =
-        isData && differs && !staysPartial && !(usedInShards & axisBit(atom));
+        isData && differs && !staysPartial && !isUsedInShards(parameter, atom);
     std::string axis = "axis \"" + mesh().atomName(atom) + "\"";
     if (path.sums[atom] > 1)
       fail(path.value, slot,
@@ -288,7 +282,7 @@ void GradientProof::provePath(const Path &path, pipe::SlotOp slot,
 }
 
 void GradientProof::proveSlot(func::FuncOp function, OpOperand &returned,
-                              pipe::SlotOp slot, const Variance &variance) {
+                              pipe::SlotOp slot, const Placements &placements) {
   SmallVector<Path> work = {
       {returned.get(), SmallVector<int, 4>(mesh().numAtoms(), 0)}};
   int numOld = 0;
@@ -309,7 +303,7 @@ void GradientProof::proveSlot(func::FuncOp function, OpOperand &returned,
       continue;
     }
     isComputed |= !isa_and_nonnull<nn::ConstantOp>(op);
-    provePath(path, slot, variance);
+    provePath(path, slot, placements);
   }
   if (repeated.contains(function) && numOld != 1)
     fail(returned.get(), slot,
@@ -319,11 +313,11 @@ void GradientProof::proveSlot(func::FuncOp function, OpOperand &returned,
 }
 
 void GradientProof::proveFunction(func::FuncOp function) {
-  Variance variance(function, symbols);
+  Placements placements(function, symbols, Placements::OnFault::Ignore);
   for (OpOperand &returned : function.front().getTerminator()->getOpOperands())
     if (pipe::SlotOp slot = slotOf(returned, symbols);
         slot && slot.getKind() == "gradient")
-      proveSlot(function, returned, slot, variance);
+      proveSlot(function, returned, slot, placements);
 }
 
 Proof GradientProof::run() {
@@ -350,7 +344,7 @@ Proof proveGradients(ModuleOp module) { return GradientProof(module).run(); }
 
 std::vector<Proof> proveScheduled(ModuleOp module) {
   return {proveOrder(module), proveFutures(module), proveSlots(module),
-          proveReplicas(module), proveGradients(module)};
+          provePlacements(module), proveGradients(module)};
 }
 
 } // namespace weft

@@ -11,6 +11,7 @@
 
 using namespace mlir;
 using namespace weft;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
@@ -103,7 +104,7 @@ TEST_F(CheckTest, ProvesASoundProgramWithCounts) {
           "for ever",
           "0 started collectives, each waited for exactly once",
           "2 writes to slots, none twice in one function",
-          "2 writes to slots, each equal on all ranks that hold a replica",
+          "8 ops and 2 writes fit how their operands lie on the mesh",
           "1 gradient, each summed exactly once over each data axis"));
 }
 
@@ -128,33 +129,85 @@ TEST_F(CheckTest, FindsASlotThatIsWrittenTwice) {
       ElementsAre("result 1 of @stage0 is bound to no slot"));
 }
 
-TEST_F(CheckTest, FindsReplicasThatDiffer) {
-  EXPECT_THAT(
-      findings(proveReplicas, {{R"(["dp_replicate", "dp_shard", "tp"])",
-                                R"(["dp_replicate", "tp"])"}}),
-      ElementsAre("ranks write different values to slot @sum, which is "
-                  "replicated along \"dp_shard\"",
-                  "slot @x differs; no collective over \"dp_shard\" lies "
-                  "between"));
-  // Groups of equal size: only the axis is wrong.
-  EXPECT_THAT(
-      findings(proveReplicas, {{R"(%shard over #mesh ["dp_replicate"])",
-                                R"(%shard over #mesh ["tp"])"}}),
-      ElementsAre("ranks write different values to slot @g.w, which is "
-                  "replicated along \"dp_replicate\"",
-                  "slot @x differs; no collective over \"dp_replicate\" lies "
-                  "between"));
-  // A value may differ without any slot that does.
+TEST_F(CheckTest, FindsAReductionThatIsMissing) {
   EXPECT_THAT(
       findings(
-          proveReplicas,
+          provePlacements,
+          {{R"(dist.all_reduce "sum" %part over #mesh ["dp_replicate", "dp_shard", "tp"] : (tensor<f32>) -> tensor<f32>)",
+            "nn.neg %part : tensor<f32>"}}),
+      ElementsAre("value for slot @sum does not lie as the slot along axis "
+                  "\"dp_replicate\": got partial(sum), expected replicate",
+                  "value for slot @sum does not lie as the slot along axis "
+                  "\"dp_shard\": got partial(sum), expected replicate",
+                  "value for slot @sum does not lie as the slot along axis "
+                  "\"tp\": got partial(sum), expected replicate"));
+}
+
+// Groups of equal size: only the axis is wrong.
+TEST_F(CheckTest, FindsACollectiveOverTheWrongAxis) {
+  EXPECT_THAT(
+      findings(provePlacements, {{R"(%shard over #mesh ["dp_replicate"])",
+                                  R"(%shard over #mesh ["tp"])"}}),
+      ElementsAre("'dist.all_reduce' op does not fit its operands along axis "
+                  "\"tp\": got shard(0)",
+                  "'nn.sum_of' op does not fit its operands along axis "
+                  "\"dp_replicate\": got replicate, partial(sum)"));
+  EXPECT_THAT(findings(provePlacements, {{R"(%w over #mesh ["dp_shard"])",
+                                          R"(%w over #mesh ["tp"])"}}),
+              Contains("'nn.contract' op does not fit its operands along axis "
+                       "\"dp_shard\": got shard(0), shard(0)"));
+}
+
+TEST_F(CheckTest, FindsAReductionOfTheWrongKind) {
+  EXPECT_THAT(
+      findings(provePlacements, {{R"("sum" %part)", R"("max" %part)"}}),
+      ElementsAre("'dist.all_reduce' op does not fit its operands along axis "
+                  "\"dp_replicate\": got partial(sum)",
+                  "'dist.all_reduce' op does not fit its operands along axis "
+                  "\"dp_shard\": got partial(sum)",
+                  "'dist.all_reduce' op does not fit its operands along axis "
+                  "\"tp\": got partial(sum)"));
+}
+
+TEST_F(CheckTest, FindsAReductionOfEqualValues) {
+  EXPECT_THAT(
+      findings(
+          provePlacements,
           {{"return %new, %total",
-            R"(%own = dist.make_partial "sum" %total over #mesh ["tp"] : tensor<f32> to tensor<f32>
-                    return %new, %own)"}}),
-      ElementsAre("ranks write different values to slot @sum, which is "
-                  "replicated along \"tp\"",
-                  "here they begin to differ; no collective over \"tp\" lies "
-                  "between"));
+            R"(%again = dist.all_reduce "sum" %total over #mesh ["tp"] : (tensor<f32>) -> tensor<f32>
+               return %new, %again)"}}),
+      ElementsAre("'dist.all_reduce' op does not fit its operands along axis "
+                  "\"tp\": got replicate"));
+}
+
+// A dim of size 1 between two others: both ways stay open until one is needed.
+TEST_F(CheckTest, LeavesMergedDimsOpen) {
+  EXPECT_THAT(
+      findings(
+          provePlacements,
+          {{"%part = nn.reduce",
+            R"(%split = nn.reshape %y : (tensor<2x4xf32>) -> tensor<2x1x4xf32>
+               %merged = nn.reshape %split : (tensor<2x1x4xf32>) -> tensor<2x4xf32>
+               %part = nn.reduce)"},
+           {"nn.reduce sum %y", "nn.reduce sum %merged"}}),
+      IsEmpty());
+}
+
+// A table that is sharded by rows needs to know where its rows begin.
+TEST_F(CheckTest, FindsAShardWithoutItsStart) {
+  Edit edit = {"%part = nn.reduce sum %y",
+               R"(%ids = nn.constant dense<0> : tensor<2xi64>
+         %start = dist.coordinate over #mesh ["tp"] scale 4 : tensor<i64>
+         %rows = nn.embedding %ids, %whole offset %start : (tensor<2xi64>, tensor<4x4xf32>, tensor<i64>) -> tensor<2x4xf32>
+         %sum = dist.all_reduce "sum" %rows over #mesh ["tp"] : (tensor<2x4xf32>) -> tensor<2x4xf32>
+         %part = nn.reduce sum %y)"};
+  EXPECT_THAT(findings(provePlacements, {edit}), IsEmpty());
+  edit.to.replace(edit.to.find(" offset %start"), 14, "");
+  edit.to.replace(edit.to.find("tensor<4x4xf32>, tensor<i64>)"), 29,
+                  "tensor<4x4xf32>)");
+  EXPECT_THAT(findings(provePlacements, {edit}),
+              ElementsAre("'nn.embedding' op does not fit its operands along "
+                          "axis \"tp\": got replicate or shard(0), shard(0)"));
 }
 
 TEST_F(CheckTest, FindsAGradientThatIsNotSummed) {
@@ -233,7 +286,7 @@ TEST_F(CheckTest, FollowsStartedCollectives) {
              dist.yield %out : tensor<2x4xf32>
          }
          %mean = dist.wait %future : (!dist.future<tensor<2x4xf32>>) -> tensor<2x4xf32>)"};
-  for (auto *proof : {proveFutures, proveReplicas, proveGradients})
+  for (auto *proof : {proveFutures, provePlacements, proveGradients})
     EXPECT_THAT(findings(proof, {started}), IsEmpty());
   Edit lost = started;
   lost.to.replace(lost.to.find("%mean = dist.wait"), std::string::npos,

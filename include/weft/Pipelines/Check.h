@@ -8,7 +8,8 @@
 //   order        all ranks issue the same collectives and none waits for ever
 //   futures      a started collective is waited for exactly once
 //   slots        a function writes a slot at most once
-//   replicas     what a slot's layout calls replicated is equal on its ranks
+//   placements   every op fits how its operands lie on the mesh, from slot to
+//                slot: nothing is gathered, reduced or added that should not
 //   gradients    each is summed once over each data axis, and added to what
 //                the microbatches before left
 #ifndef WEFT_PIPELINES_CHECK_H
@@ -32,7 +33,7 @@ std::vector<Proof> proveScheduled(mlir::ModuleOp module);
 Proof proveOrder(mlir::ModuleOp module);
 Proof proveFutures(mlir::ModuleOp module);
 Proof proveSlots(mlir::ModuleOp module);
-Proof proveReplicas(mlir::ModuleOp module);
+Proof provePlacements(mlir::ModuleOp module);
 Proof proveGradients(mlir::ModuleOp module);
 
 } // namespace weft
