@@ -93,6 +93,10 @@ void addSchedulePasses(OpPassManager &pm, const Config &config) {
   BucketCollectivesPassOptions buckets;
   buckets.bucketBytes = config.fsdp.bucket.bytes;
   pm.addPass(createBucketCollectivesPass(buckets));
+  // After buckets: a bucket is started and waited for as one.
+  OverlapCollectivesPassOptions overlap;
+  overlap.policy = config.fsdp.prefetch;
+  pm.addPass(createOverlapCollectivesPass(overlap));
   BuildSchedulePassOptions schedule;
   schedule.microbatches = config.step.microbatches;
   pm.addPass(createBuildSchedulePass(schedule));

@@ -72,7 +72,7 @@ static const ConfigKey keys[] = {
    "gather | keep", "", 0,
    "parameters outside all units: gather again, or keep gathered"},
   {"fsdp", "prefetch", [](Config &c) -> ConfigField { return &c.fsdp.prefetch; }, "pre",
-   "pre | post | none", "pre", 0,
+   "pre | post | none", "", 0,
    "when the next unit's gather starts relative to this unit's compute"},
   {"fsdp", "bucket", [](Config &c) -> ConfigField { return &c.fsdp.bucket; }, "100 MB",
    "", "", 0,

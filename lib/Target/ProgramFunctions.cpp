@@ -37,6 +37,7 @@ private:
   void emitLaunch(prog::LaunchOp op);
   void emitCopy(prog::CopyOp op);
   void emitCollective(prog::CollectiveOp op);
+  void emitWait(prog::WaitOp op);
   void emitCoordinate(prog::CoordinateOp op);
   Value positionInGroup(ArrayRef<int64_t> sizes, ArrayRef<Value> coordinates);
   Value validExtent(int64_t size, ArrayRef<int64_t> sizes,
@@ -129,7 +130,11 @@ void FunctionEmitter::emitCollective(prog::CollectiveOp op) {
   Value outputs = pointerArray(outputArray, op.getOutputs());
   callContext(kStartField, {pointer, i64, pointer, pointer},
               {context, id, inputs, outputs});
-  callContext(kWaitField, {pointer, i64}, {context, id});
+}
+
+void FunctionEmitter::emitWait(prog::WaitOp op) {
+  callContext(kWaitField, {pointer, i64},
+              {function.getArgument(0), constant(op.getId())});
 }
 
 /// The position of this rank in its group, the first axis outermost.
@@ -184,6 +189,8 @@ void FunctionEmitter::emit(Operation &op) {
     emitCopy(copy);
   else if (auto collective = dyn_cast<prog::CollectiveOp>(op))
     emitCollective(collective);
+  else if (auto wait = dyn_cast<prog::WaitOp>(op))
+    emitWait(wait);
   else if (auto coordinate = dyn_cast<prog::CoordinateOp>(op))
     emitCoordinate(coordinate);
 }

@@ -9,6 +9,8 @@
 #include "weft/Transforms/Passes.h"
 #include "weft/Transforms/Units.h"
 
+#define DEBUG_TYPE "dist-apply-recompute"
+
 namespace weft {
 #define GEN_PASS_DEF_APPLYRECOMPUTEPASS
 #include "weft/Transforms/Passes.h.inc"

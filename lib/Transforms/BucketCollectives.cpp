@@ -14,6 +14,8 @@
 #include "weft/Transforms/Units.h"
 #include "llvm/ADT/MapVector.h"
 
+#define DEBUG_TYPE "dist-bucket-collectives"
+
 namespace weft {
 #define GEN_PASS_DEF_BUCKETCOLLECTIVESPASS
 #include "weft/Transforms/Passes.h.inc"

@@ -8,8 +8,8 @@
 //   3. Rewrite: a buffer per value, a launch per op (kernels are outlined in
 //      LowerProgramKernels.cpp), collectives numbered over the program, copies
 //      into slots at the end.
-// Offsets are left to prog-plan-memory, overlap to passes before this one: a
-// collective is waited for where it starts.
+// Offsets are left to prog-plan-memory. A started collective holds its buffers
+// until its prog.wait; one that was not started is waited for at once.
 #include "weft/Transforms/LowerProgram.h"
 #include "LowerProgramKernels.h"
 #include "LowerProgramPlacement.h"
@@ -62,7 +62,15 @@ private:
   Value slotMemory(StringAttr slot, RankedTensorType type, Location loc);
   void lower(Operation *op);
   void lowerLaunch(Operation *op);
+  /// A communicator call that is not waited for yet.
+  struct Pending {
+    int64_t id = 0;
+    SmallVector<Value> inputs, outputs;
+  };
   void lowerCollective(Operation *op);
+  void lowerStart(dist::StartOp op);
+  int64_t issue(Operation *op, ValueRange inputs, ValueRange outputs);
+  void finish(Location loc, const Pending &call);
   void lowerCoordinate(Operation *op, StringRef what, int64_t value);
   void copyResults();
   void replaceBody(Block *body);
@@ -87,6 +95,8 @@ private:
   OpBuilder builder;
   BufferPlacement placement;
   DenseMap<Value, Value> memory;
+  /// Calls under way, by the op that waits for them.
+  DenseMap<Operation *, Pending> pending;
   llvm::MapVector<StringAttr, Value> slots;
   /// Rank-dependent integers are written once a function.
   DenseMap<Attribute, Value> coordinates;
@@ -193,17 +203,42 @@ static CollectiveFields fieldsOf(Operation *op) {
       });
 }
 
-void FunctionLowering::lowerCollective(Operation *op) {
+/// Issues `op` on `inputs` and returns its number.
+int64_t FunctionLowering::issue(Operation *op, ValueRange inputs,
+                                ValueRange outputs) {
   CollectiveFields fields = fieldsOf(op);
-  SmallVector<Value> outputs;
+  prog::CollectiveOp::create(builder, op->getLoc(),
+                             op->getName().stripDialect(), inputs, outputs,
+                             op->getAttrOfType<dist::MeshAttr>("mesh"),
+                             op->getAttrOfType<ArrayAttr>("axes"),
+                             fields.reduce, fields.dims, fields.concatDims,
+                             numCollectives);
+  return numCollectives++;
+}
+
+void FunctionLowering::finish(Location loc, const Pending &call) {
+  SmallVector<Value> buffers(call.inputs);
+  buffers.append(call.outputs);
+  prog::WaitOp::create(builder, loc, call.id, buffers);
+}
+
+void FunctionLowering::lowerCollective(Operation *op) {
+  Pending call;
+  call.inputs = memoryOf(op->getOperands());
   for (OpResult result : op->getResults())
-    outputs.push_back(targetFor(result));
-  prog::CollectiveOp::create(
-      builder, op->getLoc(), op->getName().stripDialect(),
-      memoryOf(op->getOperands()), outputs,
-      op->getAttrOfType<dist::MeshAttr>("mesh"),
-      op->getAttrOfType<ArrayAttr>("axes"), fields.reduce, fields.dims,
-      fields.concatDims, numCollectives++);
+    call.outputs.push_back(targetFor(result));
+  call.id = issue(op, call.inputs, call.outputs);
+  finish(op->getLoc(), call);
+}
+
+void FunctionLowering::lowerStart(dist::StartOp op) {
+  auto wait = cast<dist::WaitOp>(*op->getUsers().begin());
+  Pending call;
+  call.inputs = memoryOf(op.getInputs());
+  for (Value result : wait.getResults())
+    call.outputs.push_back(targetFor(cast<OpResult>(result)));
+  call.id = issue(&op.getBody().front().front(), call.inputs, call.outputs);
+  pending[wait] = std::move(call);
 }
 
 void FunctionLowering::lower(Operation *op) {
@@ -216,6 +251,10 @@ void FunctionLowering::lower(Operation *op) {
     lowerCoordinate(op, "extent", extent.getSize());
   else if (dist::isCollective(op))
     lowerCollective(op);
+  else if (auto start = dyn_cast<dist::StartOp>(op))
+    lowerStart(start);
+  else if (isa<dist::WaitOp>(op))
+    finish(op->getLoc(), pending[op]);
   else if (isKernel(op))
     lowerLaunch(op);
 }
@@ -299,7 +338,8 @@ static LogicalResult verifyLowerable(func::FuncOp function,
       return function.emitError("result ") << i << " names no slot";
   for (Operation &op : function.front().without_terminator()) {
     bool isOk = isKernel(&op) || dist::isCollective(&op) ||
-                isa<dist::CoordinateOp, dist::ExtentOp>(op);
+                isa<dist::CoordinateOp, dist::ExtentOp, dist::StartOp,
+                    dist::WaitOp>(op);
     if (!isOk)
       return op.emitOpError("has no place in a program").attachNote()
              << "prog-decompose-moves and prog-fuse-regions come before";

@@ -50,15 +50,19 @@ public:
   BufferPlacement plan() {
     for (unsigned i = 0; i < function.getNumResults(); ++i)
       placeResult(i);
-    for (Operation &op : function.front())
+    for (Operation &op : function.front()) {
       if (isa<prog::FusedOp, dist::AllReduceOp>(op))
         overwriteOperands(&op);
+      if (auto start = dyn_cast<dist::StartOp>(op))
+        overwriteStarted(start);
+    }
     return std::move(placement);
   }
 
 private:
   void placeResult(unsigned number);
   bool mayComputeIn(Value root, Value old);
+  void overwriteStarted(dist::StartOp op);
   void overwriteOperands(Operation *op);
   /// True if `root` is not read any more when `result` is written, or in the
   /// same op at the same element.
@@ -85,7 +89,8 @@ bool PlacementPlanner::isReadBefore(Value root, OpResult result) {
 }
 
 bool PlacementPlanner::mayComputeIn(Value root, Value old) {
-  return isTemporary(root) && (!old || isReadBefore(old, cast<OpResult>(root)));
+  // A collective writes from its start on, long before its result is defined.
+  return isTemporary(root) && !root.getDefiningOp<dist::WaitOp>() && (!old || isReadBefore(old, cast<OpResult>(root)));
 }
 
 void PlacementPlanner::placeResult(unsigned number) {
@@ -114,6 +119,25 @@ void PlacementPlanner::overwriteOperands(Operation *op) {
         break;
       }
     }
+  }
+}
+
+/// An all-reduce under way may write over what nobody reads after its start.
+void PlacementPlanner::overwriteStarted(dist::StartOp op) {
+  if (!isa<dist::AllReduceOp>(op.getBody().front().front()))
+    return;
+  llvm::SmallPtrSet<Value, 4> taken;
+  for (auto [input, future] : llvm::zip(op.getInputs(), op.getFutures())) {
+    Value root = rootOf(input);
+    bool isLast = llvm::all_of(uses.lookup(root), [&](OpOperand *use) {
+      return use->getOwner() == op || use->getOwner()->isBeforeInBlock(op);
+    });
+    auto wait = cast<dist::WaitOp>(*future.getUsers().begin());
+    Value result = wait.getResults()[cast<OpResult>(future).getResultNumber()];
+    if (isLast && isTemporary(root) &&
+        isSameMemory(root.getType(), result.getType()) &&
+        taken.insert(root).second)
+      placement.overwrites[result] = root;
   }
 }
 

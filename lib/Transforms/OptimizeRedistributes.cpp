@@ -8,6 +8,8 @@
 // First, in reverse order, those without users are erased.
 #include "weft/Transforms/Passes.h"
 
+#define DEBUG_TYPE "dist-optimize-redistributes"
+
 namespace weft {
 #define GEN_PASS_DEF_OPTIMIZEREDISTRIBUTESPASS
 #include "weft/Transforms/Passes.h.inc"

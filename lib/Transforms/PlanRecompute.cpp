@@ -13,6 +13,8 @@
 #include "weft/Transforms/Passes.h"
 #include "weft/Transforms/Units.h"
 
+#define DEBUG_TYPE "dist-plan-recompute"
+
 namespace weft {
 #define GEN_PASS_DEF_PLANRECOMPUTEPASS
 #include "weft/Transforms/Passes.h.inc"

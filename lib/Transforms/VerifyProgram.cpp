@@ -2,6 +2,7 @@
 //
 // prog-verify: the contract of the program phase, all violations at once.
 #include "weft/Transforms/Passes.h"
+#include <set>
 
 #define DEBUG_TYPE "prog-verify"
 
@@ -38,6 +39,7 @@ public:
 
 private:
   void verify(Operation *op);
+  void verifyCollective(prog::CollectiveOp op);
   void verifyBuffer(prog::BufferOp buffer);
   void verifyLaunch(prog::LaunchOp launch);
   void verifyTypes(prog::LaunchOp launch, StringRef what, ValueRange memory,
@@ -51,6 +53,8 @@ private:
   SymbolTable symbols;
   DictionaryAttr regions;
   int64_t numCollectives = 0;
+  /// Calls of the function that are not waited for yet.
+  std::set<int64_t> underWay;
   bool isOk = true;
 };
 
@@ -110,11 +114,19 @@ void ProgramVerifier::verify(Operation *op) {
     verifyBuffer(buffer);
   else if (auto launch = dyn_cast<prog::LaunchOp>(op))
     verifyLaunch(launch);
-  else if (auto collective = dyn_cast<prog::CollectiveOp>(op);
-           collective &&
-           static_cast<int64_t>(collective.getId()) != numCollectives++)
-    error(op) << "is numbered out of order: got " << collective.getId()
+  else if (auto collective = dyn_cast<prog::CollectiveOp>(op))
+    verifyCollective(collective);
+  else if (auto wait = dyn_cast<prog::WaitOp>(op);
+           wait && !underWay.erase(wait.getId()))
+    error(op) << "waits for a call that is not under way: got "
+              << wait.getId();
+}
+
+void ProgramVerifier::verifyCollective(prog::CollectiveOp op) {
+  if (static_cast<int64_t>(op.getId()) != numCollectives++)
+    error(op) << "is numbered out of order: got " << op.getId()
               << ", expected " << numCollectives - 1;
+  underWay.insert(op.getId());
 }
 
 LogicalResult ProgramVerifier::run() {
@@ -130,6 +142,9 @@ LogicalResult ProgramVerifier::run() {
     }
     for (Operation &op : function.front())
       verify(&op);
+    for (int64_t id : underWay)
+      error(function) << "does not wait for call " << id;
+    underWay.clear();
   }
   return success(isOk);
 }

@@ -162,9 +162,23 @@ func.func @permute_c3(%x: tensor<4xf32>) {
 
 func.func @start_c1(%x: tensor<4xf32>) {
   // expected-error @+1 {{'dist.start' op region does not hold exactly one collective}}
-  %0 = dist.start {
-    %1 = nn.exp %x : tensor<4xf32>
-  } : !dist.future<tensor<4xf32>>
+  %0 = dist.start %x : (tensor<4xf32>) -> !dist.future<tensor<4xf32>> {
+  ^bb0(%y: tensor<4xf32>):
+    %1 = nn.exp %y : tensor<4xf32>
+    dist.yield %1 : tensor<4xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @start_c1_operands(%x: tensor<4xf32>) {
+  // expected-error @+1 {{'dist.start' op collective is not on the operands, in order}}
+  %0:2 = dist.start %x, %x : (tensor<4xf32>, tensor<4xf32>) -> (!dist.future<tensor<4xf32>>, !dist.future<tensor<4xf32>>) {
+  ^bb0(%y: tensor<4xf32>, %z: tensor<4xf32>):
+    %1:2 = dist.all_reduce "sum" %z, %y over #dist.mesh<tp = 2> ["tp"] : (tensor<4xf32>, tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>)
+    dist.yield %1#0, %1#1 : tensor<4xf32>, tensor<4xf32>
+  }
   return
 }
 
@@ -172,9 +186,11 @@ func.func @start_c1(%x: tensor<4xf32>) {
 
 func.func @start_c2(%x: tensor<4xf32>) {
   // expected-error @+1 {{'dist.start' op futures do not match the collective's results}}
-  %0 = dist.start {
-    %1 = dist.all_reduce "sum" %x over #dist.mesh<tp = 2> ["tp"] : (tensor<4xf32>) -> tensor<4xf32>
-  } : !dist.future<tensor<2xf32>>
+  %0 = dist.start %x : (tensor<4xf32>) -> !dist.future<tensor<2xf32>> {
+  ^bb0(%y: tensor<4xf32>):
+    %1 = dist.all_reduce "sum" %y over #dist.mesh<tp = 2> ["tp"] : (tensor<4xf32>) -> tensor<4xf32>
+    dist.yield %1 : tensor<4xf32>
+  }
   return
 }
 
@@ -189,9 +205,11 @@ func.func @wait_c1(%f: !dist.future<tensor<4xf32>>) {
 // -----
 
 func.func @wait_c2(%x: tensor<4xf32>) {
-  %0 = dist.start {
-    %1 = dist.all_reduce "sum" %x over #dist.mesh<tp = 2> ["tp"] : (tensor<4xf32>) -> tensor<4xf32>
-  } : !dist.future<tensor<4xf32>>
+  %0 = dist.start %x : (tensor<4xf32>) -> !dist.future<tensor<4xf32>> {
+  ^bb0(%y: tensor<4xf32>):
+    %1 = dist.all_reduce "sum" %y over #dist.mesh<tp = 2> ["tp"] : (tensor<4xf32>) -> tensor<4xf32>
+    dist.yield %1 : tensor<4xf32>
+  }
   // expected-error @+1 {{'dist.wait' op a future is waited for more than once}}
   %2 = dist.wait %0 : (!dist.future<tensor<4xf32>>) -> tensor<4xf32>
   %3 = dist.wait %0 : (!dist.future<tensor<4xf32>>) -> tensor<4xf32>
@@ -201,9 +219,11 @@ func.func @wait_c2(%x: tensor<4xf32>) {
 // -----
 
 func.func @wait_c3(%x: tensor<4xf32>) {
-  %0 = dist.start {
-    %1 = dist.all_reduce "sum" %x over #dist.mesh<tp = 2> ["tp"] : (tensor<4xf32>) -> tensor<4xf32>
-  } : !dist.future<tensor<4xf32>>
+  %0 = dist.start %x : (tensor<4xf32>) -> !dist.future<tensor<4xf32>> {
+  ^bb0(%y: tensor<4xf32>):
+    %1 = dist.all_reduce "sum" %y over #dist.mesh<tp = 2> ["tp"] : (tensor<4xf32>) -> tensor<4xf32>
+    dist.yield %1 : tensor<4xf32>
+  }
   // expected-error @+1 {{'dist.wait' op types of the results are not the futures' value types}}
   %2 = dist.wait %0 : (!dist.future<tensor<4xf32>>) -> tensor<2xf32>
   return

@@ -68,12 +68,14 @@ func.func @collectives(%x: tensor<8x8xf32>, %y: tensor<2xf32>) {
 // A started collective is finished by waiting for its futures.
 // CHECK-LABEL: func.func @overlap
 func.func @overlap(%x: tensor<8x8xf32>) {
-  // CHECK: %[[FUTURE:.*]] = dist.start {
+  // CHECK: %[[FUTURE:.*]] = dist.start %{{.*}} : (tensor<8x8xf32>) -> !dist.future<tensor<8x8xf32>> {
+  // CHECK-NEXT: ^bb0
   // CHECK-NEXT: dist.all_reduce
-  // CHECK-NEXT: } : !dist.future<tensor<8x8xf32>>
-  %0 = dist.start {
-    %1 = dist.all_reduce "sum" %x over #mesh ["dp"] : (tensor<8x8xf32>) -> tensor<8x8xf32>
-  } : !dist.future<tensor<8x8xf32>>
+  %0 = dist.start %x : (tensor<8x8xf32>) -> !dist.future<tensor<8x8xf32>> {
+  ^bb0(%y: tensor<8x8xf32>):
+    %1 = dist.all_reduce "sum" %y over #mesh ["dp"] : (tensor<8x8xf32>) -> tensor<8x8xf32>
+    dist.yield %1 : tensor<8x8xf32>
+  }
   // CHECK: dist.wait %[[FUTURE]] : (!dist.future<tensor<8x8xf32>>) -> tensor<8x8xf32>
   %2 = dist.wait %0 : (!dist.future<tensor<8x8xf32>>) -> tensor<8x8xf32>
   return

@@ -207,8 +207,13 @@ LogicalResult PermuteOp::verify() {
 LogicalResult StartOp::verify() {
   // C1
   Block &body = getBody().front();
-  if (!llvm::hasSingleElement(body) || !isCollective(&body.front()))
+  auto yield = dyn_cast<YieldOp>(body.back());
+  if (llvm::range_size(body) != 2 || !isCollective(&body.front()) || !yield ||
+      !llvm::equal(yield.getOperands(), body.front().getResults()))
     return emitOpError("region does not hold exactly one collective");
+  if (body.getArgumentTypes() != getInputs().getTypes() ||
+      !llvm::equal(body.getArguments(), body.front().getOperands()))
+    return emitOpError("collective is not on the operands, in order");
   // C2
   auto results = body.front().getResultTypes();
   bool matches = results.size() == getFutures().size();

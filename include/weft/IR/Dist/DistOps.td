@@ -239,20 +239,32 @@ def Dist_PermuteOp : Dist_Collective<"permute"> {
 // Overlap (scheduled phase)
 //===----------------------------------------------------------------------===//
 
-def Dist_StartOp : Dist_Op<"start", [SingleBlock, NoTerminator]> {
+def Dist_StartOp
+    : Dist_Op<"start", [SingleBlock, IsolatedFromAbove]> {
   let summary = "begin a collective";
   let description = [{
-    Issues the one collective in its region and yields a future per result.
+    Issues the one collective in its region on the operands, which are the
+    region's arguments, and yields a future per result.
 
-    Lifespan: made by `dist-overlap-collectives`.
+    Lifespan: made by `dist-overlap-collectives`; consumed by `prog-lower`.
 
-    Constraints: C1 the region holds exactly one collective; C2 result k is a
-    future of the collective's result k.
+    Constraints: C1 the region holds exactly one collective, on the region's
+    arguments in order, which have the operands' types, and yields its
+    results; C2 result k is a future of the collective's result k.
   }];
+  let arguments = (ins Variadic<AnyRankedTensor>:$inputs);
   let regions = (region SizedRegion<1>:$body);
   let results = (outs Variadic<Dist_FutureType>:$futures);
-  let assemblyFormat = "$body attr-dict `:` type($futures)";
+  let assemblyFormat =
+      "$inputs attr-dict `:` functional-type($inputs, $futures) $body";
   let hasVerifier = 1;
+}
+
+def Dist_YieldOp : Dist_Op<"yield", [Pure, Terminator]> {
+  let summary = "results of a started collective";
+  let description = "Ends the region of `dist.start`.";
+  let arguments = (ins Variadic<AnyRankedTensor>:$operands);
+  let assemblyFormat = "$operands attr-dict `:` type($operands)";
 }
 
 def Dist_WaitOp : Dist_Op<"wait", []> {

@@ -178,4 +178,17 @@ def Prog_CollectiveOp
   let hasVerifier = 1;
 }
 
+def Prog_WaitOp : Prog_Op<"wait"> {
+  let summary = "finish a communicator call";
+  let description = [{
+    Returns when call `id` is done; names its buffers, which are in use until
+    then.
+
+    Lifespan: made by `prog-lower`, one per `prog.collective`; lowered to the
+    context's `wait`.
+  }];
+  let arguments = (ins I64Attr:$id, Variadic<AnyMemRef>:$buffers);
+  let assemblyFormat = "$id `(` $buffers `:` type($buffers) `)` attr-dict";
+}
+
 #endif // WEFT_IR_PROG_OPS
