@@ -75,6 +75,15 @@ module attributes {prog.regions = {microbatch = 64 : i64}} {
     %0 = prog.buffer "microbatch" at 0 : memref<4xf32>
     // expected-error @+1 {{'prog.collective' op is numbered out of order: got 1, expected 0}}
     prog.collective "all_reduce" 1 ins(%0 : memref<4xf32>) outs(%0 : memref<4xf32>) over #dist.mesh<tp = 2> ["tp"] reduce "sum" dims [] concat []
+    prog.wait 1(%0 : memref<4xf32>)
+    return
+  }
+  // expected-error @+1 {{'func.func' op does not wait for call 1}}
+  func.func @waits_for_another() {
+    %0 = prog.buffer "microbatch" at 0 : memref<4xf32>
+    prog.collective "all_reduce" 1 ins(%0 : memref<4xf32>) outs(%0 : memref<4xf32>) over #dist.mesh<tp = 2> ["tp"] reduce "sum" dims [] concat []
+    // expected-error @+1 {{'prog.wait' op waits for a call that is not under way: got 0}}
+    prog.wait 0(%0 : memref<4xf32>)
     return
   }
 }
