@@ -209,6 +209,8 @@ PlacementSet Placements::visitResult(OpResult result, int axis) {
   Operation *op = result.getOwner();
   if (isa<dist::CoordinateOp, dist::ExtentOp>(op))
     return isOver(op, axis) ? kShardStart : kReplicated;
+  if (isa<dist::WaitOp>(op)) // what was found at the start
+    return of(op->getOperand(result.getResultNumber()), axis);
   IssuedCollective issued = collectiveBehind(result);
   bool isMove = issued.op || isa<dist::ShardSliceOp, dist::MakePartialOp>(op);
   if (isMove) {
@@ -244,13 +246,15 @@ static std::string describe(Operation *op, int axis,
 
 void Placements::visit(Operation &op) {
   ++ops;
+  auto start = dyn_cast<dist::StartOp>(op);
+  Operation *atFault = start ? &start.getBody().front().front() : &op;
   for (OpResult result : op.getResults()) {
     SmallVector<PlacementSet, 4> placements;
     for (int axis = 0; axis < mesh.numAtoms(); ++axis) {
       PlacementSet after =
           mesh.atomSize(axis) == 1 ? kReplicated : visitResult(result, axis);
       if (!after && onFault == OnFault::Report && result.getResultNumber() == 0)
-        op.emitOpError("does not fit its operands along axis \"")
+        atFault->emitOpError("does not fit its operands along axis \"")
             << mesh.atomName(axis) << "\": got " << describe(&op, axis, *this);
       isSound &= after != 0;
       placements.push_back(after ? after : kAnyPlacement);

@@ -288,6 +288,13 @@ TEST_F(CheckTest, FollowsStartedCollectives) {
          %mean = dist.wait %future : (!dist.future<tensor<2x4xf32>>) -> tensor<2x4xf32>)"};
   for (auto *proof : {proveFutures, provePlacements, proveGradients})
     EXPECT_THAT(findings(proof, {started}), IsEmpty());
+  // A fault is told once, at the collective.
+  Edit wrong = started;
+  wrong.to.replace(wrong.to.find("dp_replicate"), 12, "dp_shard");
+  EXPECT_THAT(findings(provePlacements, {wrong}),
+              Contains("'dist.all_reduce' op does not fit its operands along "
+                       "axis \"dp_shard\": got shard(0)")
+                  .Times(1));
   Edit lost = started;
   lost.to.replace(lost.to.find("%mean = dist.wait"), std::string::npos,
                   "%mean = nn.neg %shard : tensor<2x4xf32>");
