@@ -81,7 +81,8 @@ static dist::ConstraintAttr openConstraint(pipe::SlotOp gradient) {
   return dist::ConstraintAttr::get(gradient.getContext(), wishes);
 }
 
-/// Adds `cotangent` to the parameter's gradient slot, or to its open slot.
+/// Adds `cotangent` to the parameter's gradient slot, or to its open slot. The
+/// tp of the weight's use flows back, the sharding of its state does not.
 static void accumulateGradient(ModuleOp module, SlotFunction &stage,
                                pipe::SlotOp parameter, Value cotangent) {
   pipe::SlotOp slot = createGradientSlot(module, parameter, "", "run");
@@ -94,7 +95,9 @@ static void accumulateGradient(ModuleOp module, SlotFunction &stage,
   } else {
     gradient = constrain(e, gradient, slot.getConstraintAttr());
     if (auto wish = gradient.getDefiningOp<dist::ConstrainOp>())
-      wish->setAttr(kOneWayAttrName, e.builder.getUnitAttr());
+      wish->setAttr(
+          kOneWayAttrName,
+          e.builder.getStrArrayAttr(llvm::to_vector_of<StringRef>(kDataAxes)));
   }
   Value sum = e.sumOf({stage.read(slot.getSymName()), gradient});
   stage.write(slot.getSymName(), sum);

@@ -181,6 +181,14 @@ bool Propagation::visit(Node &node) {
   return isChanged;
 }
 
+/// True unless the wish keeps `axis` from its operand.
+static bool flowsBack(dist::ConstrainOp op, const Mesh &mesh, int axis) {
+  auto names = op->getAttrOfType<ArrayAttr>(kOneWayAttrName);
+  StringRef name = mesh.axes()[mesh.axisOfAtom(axis)].name;
+  return !names || llvm::none_of(names.getAsRange<StringAttr>(),
+                                 [&](StringAttr own) { return own == name; });
+}
+
 /// Open axes of a constrained value follow its operand; shard entries flow
 /// back to the operand at the lowest priority.
 bool Propagation::visitConstrain(dist::ConstrainOp op) {
@@ -197,7 +205,7 @@ bool Propagation::visitConstrain(dist::ConstrainOp op) {
     }
     Wish &from = operand[axis];
     if (!from.closed && from.dim < 0 && to.dim >= 0 &&
-        !op->hasAttr(kOneWayAttrName)) {
+        flowsBack(op, mesh, axis)) {
       from = {to.dim, Wished, false};
       isChanged = true;
     }

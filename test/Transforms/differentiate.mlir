@@ -23,7 +23,7 @@ func.func @model(%w: tensor<8x4xf32> {pipe.slot = @w}, %x: tensor<2x4xf32> {pipe
   // CHECK-NOT: nn.contract {{.*}}->bi
   // CHECK: %[[DW:.*]] = nn.contract "bo,bi->oi" %[[DY]], %[[X]]
   // LOC: nn.contract "bo,bi->oi" {{.*}} loc("layer/grad"("model.py":7:0))
-  // CHECK: %[[REDUCED:.*]] = dist.constrain %[[DW]] <dp_shard = shard(0)>
+  // CHECK: %[[REDUCED:.*]] = dist.constrain %[[DW]] <dp_shard = shard(0)> {dist.one_way = ["dp_replicate", "dp_shard", "cp"]}
   // CHECK: %[[NEW:.*]] = nn.sum_of %[[OLD]], %[[REDUCED]]
   // CHECK: return %[[NEW_SUM]], %[[NEW]]
   return %sum : tensor<f32>

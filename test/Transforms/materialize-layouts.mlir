@@ -119,7 +119,7 @@ func.func @moves_partial_to_shards_at_once(%x: tensor<4x8xf32> {pipe.slot = @x})
   // CHECK-NEXT: dist.redistribute %[[WISH]] : {{.*}} to tensor<8xf32, #dist.layout<#mesh>>
   %r = nn.reduce sum %x dims [0] : (tensor<4x8xf32>) -> tensor<8xf32>
   %q = nn.reduce sum %x dims [0] : (tensor<4x8xf32>) -> tensor<8xf32>
-  %c = dist.constrain %q <tp = shard(0)> {dist.one_way} : tensor<8xf32>
+  %c = dist.constrain %q <tp = shard(0)> {dist.one_way = ["tp"]} : tensor<8xf32>
   return %r, %c : tensor<8xf32>, tensor<8xf32>
 }
 

@@ -54,12 +54,13 @@ func.func @fills_open_axes_of_a_wish(%x: tensor<4x8xf32> {pipe.slot = @x}) {
   return
 }
 
-// A gradient's constraint to its slot flows nowhere.
-// CHECK-LABEL: func.func @flows_nowhere_from_a_one_way_wish
-func.func @flows_nowhere_from_a_one_way_wish(%bias: tensor<8xf32> {pipe.slot = @bias}) {
-  // CHECK: nn.exp {{.*}}dist.layouts = [#dist.layout<#mesh>]
+// A gradient's constraint to its slot: the data axes of the slot flow nowhere,
+// the tp of the weight's use flows back.
+// CHECK-LABEL: func.func @keeps_one_way_axes_from_the_operand
+func.func @keeps_one_way_axes_from_the_operand(%bias: tensor<8xf32> {pipe.slot = @bias}) {
+  // CHECK: nn.exp {{.*}}dist.layouts = [#dist.layout<#mesh, tp = shard(0)>]
   %e = nn.exp %bias : tensor<8xf32>
-  %c = dist.constrain %e <tp = shard(0)> {dist.one_way} : tensor<8xf32>
+  %c = dist.constrain %e <tp = shard(0), dp_shard = shard(0)> {dist.one_way = ["dp_shard"]} : tensor<8xf32>
   return
 }
 

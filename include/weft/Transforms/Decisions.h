@@ -18,7 +18,8 @@ inline constexpr llvm::StringLiteral kLayoutsAttrName = "dist.layouts";
 inline constexpr llvm::StringLiteral kAssignmentAttrName = "dist.assignment";
 /// On a constrain op: the wish of a style, which a slot outranks.
 inline constexpr llvm::StringLiteral kStyleAttrName = "dist.style";
-/// On a constrain op: nothing flows back to the operand (gradients).
+/// On a constrain op: names of axes that don't flow back to the operand. The
+/// constraint of a gradient to its slot has the data axes.
 inline constexpr llvm::StringLiteral kOneWayAttrName = "dist.one_way";
 
 /// The layout of a slot: its constraint, all other axes replicated. Batch
