@@ -10,7 +10,7 @@ from lab import BUILD, Lab, run
 
 
 def _scheduled_text(artefact: Path) -> str:
-    return run(BUILD / "bin/weft-opt", artefact / "ir/scheduled.mlirbc")
+    return twins.synchronous(run(BUILD / "bin/weft-opt", artefact / "ir/scheduled.mlirbc"))
 
 
 def _is_noticed(lab: Lab, case: Case, twin: twins.Twin, folder: Path) -> bool:
@@ -30,6 +30,7 @@ def _is_noticed(lab: Lab, case: Case, twin: twins.Twin, folder: Path) -> bool:
 )  # fmt: skip
 def test_missing_collective_is_noticed(lab: Lab, case: Case, tmp_path: Path) -> None:
     text = _scheduled_text(lab.artefact("tiny", case))
+    assert not _is_noticed(lab, case, twins.Twin("nothing dropped", text), tmp_path / "control")
     made = [twins.drop_collective(text, kind=kind) for kind in twins.kinds_of(text)] or [twins.drop_rotary(text)]
     survivors = [twin.what for i, twin in enumerate(made) if not _is_noticed(lab, case, twin, tmp_path / str(i))]
     assert not survivors, "not noticed:\n" + "\n".join(survivors)

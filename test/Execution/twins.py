@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Negative twins: the text of a scheduled program with one collective left out.
 
-The collective is replaced by a local op of the same types, as if each rank were alone: a gather repeats the rank's own part, a
-reduction keeps the rank's own summand, a scatter the first part. A program without collectives loses a rotary embedding instead.
+1. Each `dist.start` and its `dist.wait` become the plain collective, where the wait was.
+2. One collective is replaced by a local op of the same types, as if each rank were alone: a gather repeats the rank's own part, a
+   reduction keeps the rank's own summand, a scatter the first part.
+
+A program without collectives loses a rotary embedding instead.
 """
 
 import re
@@ -12,6 +15,8 @@ _COLLECTIVE = re.compile(
     r'^(?P<indent>\s*)(?P<result>%\w+)(?::(?P<count>\d+))? = dist\.(?P<kind>all_gather|all_reduce|reduce_scatter|all_to_all) (?:"\w+" )?'
     r"(?P<operands>%[\w#, %]+?) over (?P<group>.*?) : \((?P<inputs>.*)\) -> \(?(?P<outputs>[^()]*)\)?$"
 )
+_START = re.compile(r"^\s*(?P<future>%\w+)(?::\d+)? = dist\.start (?P<operands>%[\w#, %]+?) : ")
+_WAIT = re.compile(r"^(?P<indent>\s*)(?P<result>%\w+(?::\d+)?) = dist\.wait (?P<future>%\w+)")
 _ROTARY = re.compile(r"^(\s*)(%\w+) = nn\.rotary (%[\w#]+), .* -> (tensor<[^>]*>)$")
 
 
@@ -21,6 +26,25 @@ class Twin:
 
     what: str
     text: str
+
+
+def synchronous(text: str) -> str:
+    """The program with plain collectives only."""
+    lines, made, started, index = text.splitlines(), [], {}, 0
+    while index < len(lines):
+        line = lines[index]
+        if start := _START.match(line):
+            # The lines: start, ^bb0, the collective, dist.yield, a closing brace.
+            _, body = lines[index + 2].split(" = ", 1)
+            operation, rest = body.split(" %", 1)
+            started[start["future"]] = f"{operation} {start['operands']} over {rest.split(' over ', 1)[1]}"
+            index += 5
+            continue
+        if wait := _WAIT.match(line):
+            line = f"{wait['indent']}{wait['result']} = {started[wait['future']]}"
+        made.append(line)
+        index += 1
+    return "\n".join(made) + "\n"
 
 
 def kinds_of(text: str) -> list[str]:
@@ -96,9 +120,8 @@ def _type(shape: list[int], element: str) -> str:
 
 
 def _rename(lines: list[str], index: int, found: re.Match[str]) -> None:
-    """Uses of the results, up to the end of the function."""
-    for later in range(index, len(lines)):
-        if lines[later].startswith("  }") or lines[later].lstrip().startswith("func.func"):
+    """Uses of the results, up to the end of the region: names begin anew in the next."""
+    for later in range(index + int(found["count"]), len(lines)):
+        if len(lines[later]) - len(lines[later].lstrip()) < len(found["indent"]):
             return
-        if later >= index + int(found["count"]):
-            lines[later] = re.sub(rf"{found['result']}#(\d+)", rf"%alone_{found['result'][1:]}_\1", lines[later])
+        lines[later] = re.sub(rf"{found['result']}#(\d+)", rf"%alone_{found['result'][1:]}_\1", lines[later])

@@ -116,7 +116,7 @@ def ctest_group(plan: Plan) -> tuple[Counts, str]:
         found = _gtest_cases(cases / f"{name}.xml")
         for case, outcome in found or [(name, status)]:
             counts.add(case, outcome)
-        if status == "failed" and not any(outcome == "failed" for _, outcome in found):
+        if status == "failed" and found and not any(outcome == "failed" for _, outcome in found):
             counts.add(f"{name} (crashed)", "failed")
     return _close(counts, code, "ctest"), output
 
