@@ -62,8 +62,11 @@ static SmallVector<Bucket> collectBuckets(func::FuncOp function,
     bool isGather = isa<dist::AllGatherOp>(op);
     if (!isGather && !isa<dist::AllReduceOp, dist::ReduceScatterOp>(op))
       continue;
-    StringAttr unit = isGather ? unitOfParameter(op.getResult(0), symbols)
-                               : unitOfGradient(op.getResult(0), symbols);
+    // A gather is of a parameter before its use, or after its update.
+    StringAttr unit =
+        isGather ? unitOfParameter(op.getResult(0), symbols) : StringAttr();
+    if (!unit)
+      unit = unitOfDestination(op.getResult(0), symbols);
     if (!unit)
       continue;
     bool mayCross = !isGather && bucketBytes > 0;

@@ -48,7 +48,7 @@ static Started split(Operation *op, SymbolTable &symbols) {
   bool isParameter =
       isGather && unitOfParameter(op->getResult(0), symbols) != nullptr;
   bool isGradient =
-      !isGather && unitOfGradient(op->getResult(0), symbols) != nullptr;
+      !isGather && unitOfDestination(op->getResult(0), symbols) != nullptr;
   OpBuilder builder(op);
   SmallVector<Type> futures = llvm::map_to_vector(
       op->getResultTypes(),

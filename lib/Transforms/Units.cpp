@@ -33,17 +33,19 @@ StringAttr unitOfParameter(Value value, SymbolTable &symbols) {
                                                : StringAttr();
 }
 
-/// The slot of the function result that `use` is, if it is a gradient.
+/// The unit of the function result that `use` is, if it is a gradient or an
+/// updated parameter.
 static StringAttr unitOfReturned(OpOperand &use, SymbolTable &symbols) {
   auto function = use.getOwner()->getParentOfType<func::FuncOp>();
   auto name = pipe::slotOfResult(function, use.getOperandNumber());
   auto slot = name ? symbols.lookup<pipe::SlotOp>(name.getValue())
                    : pipe::SlotOp();
-  return slot && slot.getKind() == "gradient" ? slot.getUnitAttr()
-                                              : StringAttr();
+  bool hasUnit =
+      slot && (slot.getKind() == "gradient" || slot.getKind() == "parameter");
+  return hasUnit ? slot.getUnitAttr() : StringAttr();
 }
 
-StringAttr unitOfGradient(Value value, SymbolTable &symbols) {
+StringAttr unitOfDestination(Value value, SymbolTable &symbols) {
   while (value.hasOneUse()) {
     OpOperand &use = *value.use_begin();
     Operation *user = use.getOwner();

@@ -16,9 +16,10 @@ namespace weft {
 mlir::StringAttr unitOfParameter(mlir::Value value,
                                  mlir::SymbolTable &symbols);
 
-/// The unit of the gradient slot that a local value ends in (through slices,
-/// casts, further collectives and the accumulation), or null.
-mlir::StringAttr unitOfGradient(mlir::Value value, mlir::SymbolTable &symbols);
+/// The unit of the gradient or parameter slot that a local value ends in
+/// (through slices, casts, further collectives and the accumulation), or null.
+mlir::StringAttr unitOfDestination(mlir::Value value,
+                                   mlir::SymbolTable &symbols);
 
 /// Ops of a joint function that depend on the seed of a loss term: backward.
 llvm::DenseSet<mlir::Operation *> backwardOps(mlir::func::FuncOp function);
