@@ -2,6 +2,8 @@
 //
 // dist-bucket-collectives: collectives of one unit become one call.
 //
+//   0. What leads from a gradient to its slot moves up behind the gradient, so
+//      that a unit is reduced, and its gradients are freed, within backward.
 //   1. Sort parameter gathers and gradient reductions by (kind, axes, unit,
 //      forward or backward); reductions of several units go together while
 //      they fit the bucket size.
@@ -195,6 +197,26 @@ static void build(const Bucket &bucket) {
     member->erase();
 }
 
+/// Moves reductions and accumulations up to where their operands are known.
+static void hoistToOperands(func::FuncOp function, SymbolTable &symbols) {
+  for (Operation &op :
+       llvm::make_early_inc_range(function.front().without_terminator())) {
+    if (!isLinkToSlot(&op) || !unitOfDestination(op.getResult(0), symbols))
+      continue;
+    Operation *last = nullptr;
+    for (Value operand : op.getOperands())
+      if (Operation *definition = operand.getDefiningOp();
+          definition && (!last || last->isBeforeInBlock(definition)))
+        last = definition;
+    // Behind what was moved there before, so that order is kept.
+    while (last && last->getNextNode() != &op &&
+           isLinkToSlot(last->getNextNode()))
+      last = last->getNextNode();
+    if (last && last->getNextNode() != &op)
+      op.moveAfter(last);
+  }
+}
+
 namespace {
 struct BucketCollectivesPass
     : weft::impl::BucketCollectivesPassBase<BucketCollectivesPass> {
@@ -202,10 +224,12 @@ struct BucketCollectivesPass
 
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
-    for (auto function : getOperation().getOps<func::FuncOp>())
+    for (auto function : getOperation().getOps<func::FuncOp>()) {
+      hoistToOperands(function, symbols);
       for (const Bucket &bucket :
            collectBuckets(function, symbols, bucketBytes))
         build(bucket);
+    }
   }
 };
 } // namespace

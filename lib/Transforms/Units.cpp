@@ -15,6 +15,10 @@ static bool keepsIdentity(Operation *op) {
          dist::isCollective(op);
 }
 
+bool isLinkToSlot(Operation *op) {
+  return keepsIdentity(op) || isa<nn::SumOfOp, nn::AddOp>(op);
+}
+
 StringAttr unitOfParameter(Value value, SymbolTable &symbols) {
   while (Operation *op = value.getDefiningOp()) {
     if (!keepsIdentity(op))

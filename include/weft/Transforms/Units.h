@@ -21,6 +21,9 @@ mlir::StringAttr unitOfParameter(mlir::Value value,
 mlir::StringAttr unitOfDestination(mlir::Value value,
                                    mlir::SymbolTable &symbols);
 
+/// True for ops that such a chain from a gradient to its slot consists of.
+bool isLinkToSlot(mlir::Operation *op);
+
 /// Ops of a joint function that depend on the seed of a loss term: backward.
 llvm::DenseSet<mlir::Operation *> backwardOps(mlir::func::FuncOp function);
 
