@@ -120,4 +120,18 @@ func.func @leaves_activations_alone(%x: tensor<8xf32> {pipe.slot = @x}) {
   %b = dist.all_reduce "sum" %e over #mesh ["tp"] : (tensor<8xf32>) -> tensor<8xf32>
   return
 }
+
+// A gradient is reduced and added up where it is known, not at the end.
+// CHECK-LABEL: func.func @reduces_behind_the_gradient
+func.func @reduces_behind_the_gradient(%x: tensor<8xf32> {pipe.slot = @x}, %g: tensor<4xf32> {pipe.slot = @g.a}) -> (tensor<4xf32> {pipe.slot = @g.a}) {
+  // CHECK: nn.neg
+  // CHECK-NEXT: dist.reduce_scatter
+  // CHECK-NEXT: nn.sum_of
+  // CHECK-NEXT: nn.exp
+  %d = nn.neg %x : tensor<8xf32>
+  %e = nn.exp %x : tensor<8xf32>
+  %r = dist.reduce_scatter "sum" %d over #mesh ["dp_shard"] dims [0] : (tensor<8xf32>) -> tensor<4xf32>
+  %s = nn.sum_of %g, %r : tensor<4xf32>
+  return %s : tensor<4xf32>
+}
 }
