@@ -8,9 +8,9 @@
 //      sharded along a dim with a whole factor, by a constraint or a slot.
 //   2. Replace them; the new ops carry no decision yet.
 //   3. Propagate again: what is decided stays, the new values get layouts.
+#include "mlir/Pass/PassManager.h"
 #include "weft/Transforms/Decisions.h"
 #include "weft/Transforms/Passes.h"
-#include "mlir/Pass/PassManager.h"
 
 #define DEBUG_TYPE "dist-decompose-sharded"
 

@@ -207,12 +207,11 @@ static CollectiveFields fieldsOf(Operation *op) {
 int64_t FunctionLowering::issue(Operation *op, ValueRange inputs,
                                 ValueRange outputs) {
   CollectiveFields fields = fieldsOf(op);
-  prog::CollectiveOp::create(builder, op->getLoc(),
-                             op->getName().stripDialect(), inputs, outputs,
-                             op->getAttrOfType<dist::MeshAttr>("mesh"),
-                             op->getAttrOfType<ArrayAttr>("axes"),
-                             fields.reduce, fields.dims, fields.concatDims,
-                             numCollectives);
+  prog::CollectiveOp::create(
+      builder, op->getLoc(), op->getName().stripDialect(), inputs, outputs,
+      op->getAttrOfType<dist::MeshAttr>("mesh"),
+      op->getAttrOfType<ArrayAttr>("axes"), fields.reduce, fields.dims,
+      fields.concatDims, numCollectives);
   return numCollectives++;
 }
 
@@ -337,9 +336,10 @@ static LogicalResult verifyLowerable(func::FuncOp function,
     if (!isSlot(pipe::slotOfResult(function, i)))
       return function.emitError("result ") << i << " names no slot";
   for (Operation &op : function.front().without_terminator()) {
-    bool isOk = isKernel(&op) || dist::isCollective(&op) ||
-                isa<dist::CoordinateOp, dist::ExtentOp, dist::StartOp,
-                    dist::WaitOp>(op);
+    bool isOk =
+        isKernel(&op) || dist::isCollective(&op) ||
+        isa<dist::CoordinateOp, dist::ExtentOp, dist::StartOp, dist::WaitOp>(
+            op);
     if (!isOk)
       return op.emitOpError("has no place in a program").attachNote()
              << "prog-decompose-moves and prog-fuse-regions come before";

@@ -90,7 +90,8 @@ bool PlacementPlanner::isReadBefore(Value root, OpResult result) {
 
 bool PlacementPlanner::mayComputeIn(Value root, Value old) {
   // A collective writes from its start on, long before its result is defined.
-  return isTemporary(root) && !root.getDefiningOp<dist::WaitOp>() && (!old || isReadBefore(old, cast<OpResult>(root)));
+  return isTemporary(root) && !root.getDefiningOp<dist::WaitOp>() &&
+         (!old || isReadBefore(old, cast<OpResult>(root)));
 }
 
 void PlacementPlanner::placeResult(unsigned number) {

@@ -50,13 +50,12 @@ static Started split(Operation *op, SymbolTable &symbols) {
   bool isGradient =
       !isGather && unitOfDestination(op->getResult(0), symbols) != nullptr;
   OpBuilder builder(op);
-  SmallVector<Type> futures = llvm::map_to_vector(
-      op->getResultTypes(),
-      [](Type type) -> Type {
+  SmallVector<Type> futures =
+      llvm::map_to_vector(op->getResultTypes(), [](Type type) -> Type {
         return dist::FutureType::get(type.getContext(), type);
       });
-  auto start = dist::StartOp::create(builder, op->getLoc(), futures,
-                                     op->getOperands());
+  auto start =
+      dist::StartOp::create(builder, op->getLoc(), futures, op->getOperands());
   builder.setInsertionPoint(firstUser(op));
   auto wait = dist::WaitOp::create(builder, op->getLoc(), op->getResultTypes(),
                                    start.getFutures());

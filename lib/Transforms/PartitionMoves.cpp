@@ -99,10 +99,9 @@ Value MoveBuilder::permute(Value value, const Move &move) {
   for (int64_t a = 0; a < outer; ++a)
     for (int64_t b = 0; b < inner; ++b)
       sources.push_back(b * outer + a);
-  return finish(dist::PermuteOp::create(builder, loc,
-                                        TypeRange(value.getType()),
-                                        ValueRange(value), mesh, axes(move),
-                                        sources));
+  return finish(
+      dist::PermuteOp::create(builder, loc, TypeRange(value.getType()),
+                              ValueRange(value), mesh, axes(move), sources));
 }
 
 Value MoveBuilder::build(Value value, const Move &move) {
@@ -110,21 +109,19 @@ Value MoveBuilder::build(Value value, const Move &move) {
   StringAttr kind = builder.getStringAttr(toString(move.reduce));
   switch (move.kind) {
   case MoveKind::Slice:
-    return dist::ShardSliceOp::create(
-        builder, loc, scaled(value, move.dim, after[move.dim]), value, mesh,
-        axes(move), move.dim);
+    return dist::ShardSliceOp::create(builder, loc,
+                                      scaled(value, move.dim, after[move.dim]),
+                                      value, mesh, axes(move), move.dim);
   case MoveKind::AllGather:
     return gather(value, move, after[move.dim]);
   case MoveKind::AllToAll:
     return exchange(value, move);
   case MoveKind::AllReduce:
-    return finish(dist::AllReduceOp::create(builder, loc,
-                                            TypeRange(value.getType()), kind,
-                                            ValueRange(value), mesh,
-                                            axes(move)));
+    return finish(
+        dist::AllReduceOp::create(builder, loc, TypeRange(value.getType()),
+                                  kind, ValueRange(value), mesh, axes(move)));
   case MoveKind::ReduceScatter: {
-    Value padded =
-        resize(value, move.dim, after[move.dim] * groupSize(move));
+    Value padded = resize(value, move.dim, after[move.dim] * groupSize(move));
     return finish(dist::ReduceScatterOp::create(
         builder, loc, TypeRange(scaled(padded, move.dim, after[move.dim])),
         kind, ValueRange(padded), mesh, axes(move),

@@ -12,8 +12,7 @@ namespace weft {
 /// Builds the moves from `from` to `to` for the local `value` of a tensor of
 /// global type `type`; returns the local value in the new layout.
 mlir::Value buildRedistribution(mlir::OpBuilder &builder, mlir::Location loc,
-                                mlir::Value value,
-                                mlir::RankedTensorType type,
+                                mlir::Value value, mlir::RankedTensorType type,
                                 dist::LayoutAttr from, dist::LayoutAttr to,
                                 mlir::Attribute unit);
 

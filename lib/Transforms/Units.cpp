@@ -9,9 +9,8 @@ namespace weft {
 
 /// Ops that change the form of a parameter or gradient, not its identity.
 static bool keepsIdentity(Operation *op) {
-  return isa<nn::SliceOp, nn::PadOp, nn::CastOp, nn::ReshapeOp,
-             nn::TransposeOp, nn::MaskTailOp, dist::ShardSliceOp,
-             dist::MakePartialOp>(op) ||
+  return isa<nn::SliceOp, nn::PadOp, nn::CastOp, nn::ReshapeOp, nn::TransposeOp,
+             nn::MaskTailOp, dist::ShardSliceOp, dist::MakePartialOp>(op) ||
          dist::isCollective(op);
 }
 
@@ -23,16 +22,15 @@ StringAttr unitOfParameter(Value value, SymbolTable &symbols) {
   while (Operation *op = value.getDefiningOp()) {
     if (!keepsIdentity(op))
       return {};
-    unsigned index = dist::isCollective(op)
-                         ? cast<OpResult>(value).getResultNumber()
-                         : 0;
+    unsigned index =
+        dist::isCollective(op) ? cast<OpResult>(value).getResultNumber() : 0;
     value = op->getOperand(index);
   }
   auto argument = cast<BlockArgument>(value);
   auto function = cast<func::FuncOp>(argument.getOwner()->getParentOp());
   auto name = pipe::slotOfArgument(function, argument.getArgNumber());
-  auto slot = name ? symbols.lookup<pipe::SlotOp>(name.getValue())
-                   : pipe::SlotOp();
+  auto slot =
+      name ? symbols.lookup<pipe::SlotOp>(name.getValue()) : pipe::SlotOp();
   return slot && slot.getKind() == "parameter" ? slot.getUnitAttr()
                                                : StringAttr();
 }
@@ -42,8 +40,8 @@ StringAttr unitOfParameter(Value value, SymbolTable &symbols) {
 static StringAttr unitOfReturned(OpOperand &use, SymbolTable &symbols) {
   auto function = use.getOwner()->getParentOfType<func::FuncOp>();
   auto name = pipe::slotOfResult(function, use.getOperandNumber());
-  auto slot = name ? symbols.lookup<pipe::SlotOp>(name.getValue())
-                   : pipe::SlotOp();
+  auto slot =
+      name ? symbols.lookup<pipe::SlotOp>(name.getValue()) : pipe::SlotOp();
   bool hasUnit =
       slot && (slot.getKind() == "gradient" || slot.getKind() == "parameter");
   return hasUnit ? slot.getUnitAttr() : StringAttr();

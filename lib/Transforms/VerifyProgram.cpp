@@ -118,14 +118,13 @@ void ProgramVerifier::verify(Operation *op) {
     verifyCollective(collective);
   else if (auto wait = dyn_cast<prog::WaitOp>(op);
            wait && !underWay.erase(wait.getId()))
-    error(op) << "waits for a call that is not under way: got "
-              << wait.getId();
+    error(op) << "waits for a call that is not under way: got " << wait.getId();
 }
 
 void ProgramVerifier::verifyCollective(prog::CollectiveOp op) {
   if (static_cast<int64_t>(op.getId()) != numCollectives++)
-    error(op) << "is numbered out of order: got " << op.getId()
-              << ", expected " << numCollectives - 1;
+    error(op) << "is numbered out of order: got " << op.getId() << ", expected "
+              << numCollectives - 1;
   underWay.insert(op.getId());
 }
 

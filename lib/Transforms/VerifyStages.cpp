@@ -19,17 +19,17 @@ static LogicalResult verifyBinding(func::FuncOp function, StringRef what,
                                    Type type, FlatSymbolRefAttr name,
                                    SymbolTable &symbols) {
   if (!name)
-    return function.emitError() << what << " of @" << function.getName()
-                                << " names no slot";
+    return function.emitError()
+           << what << " of @" << function.getName() << " names no slot";
   auto slot = symbols.lookup<pipe::SlotOp>(name.getValue());
   if (!slot)
     return function.emitError() << what << " of @" << function.getName()
                                 << " names no known slot: got " << name;
   if (slot.getType() != type)
-    return function.emitError() << what << " of @" << function.getName()
-                                << " has another type than its slot " << name
-                                << ": got " << type << ", expected "
-                                << slot.getType();
+    return function.emitError()
+           << what << " of @" << function.getName()
+           << " has another type than its slot " << name << ": got " << type
+           << ", expected " << slot.getType();
   return success();
 }
 
@@ -39,8 +39,8 @@ static LogicalResult verifyFunction(func::FuncOp function,
   llvm::DenseSet<Attribute> read, written;
   for (auto [i, type] : llvm::enumerate(function.getArgumentTypes())) {
     auto name = pipe::slotOfArgument(function, i);
-    isOk &= succeeded(
-        verifyBinding(function, "an argument", type, name, symbols));
+    isOk &=
+        succeeded(verifyBinding(function, "an argument", type, name, symbols));
     if (name && !read.insert(name).second) {
       function.emitError("slot ") << name << " is read by two arguments";
       isOk = false;
@@ -48,8 +48,7 @@ static LogicalResult verifyFunction(func::FuncOp function,
   }
   for (auto [i, type] : llvm::enumerate(function.getResultTypes())) {
     auto name = pipe::slotOfResult(function, i);
-    isOk &=
-        succeeded(verifyBinding(function, "a result", type, name, symbols));
+    isOk &= succeeded(verifyBinding(function, "a result", type, name, symbols));
     if (name && !written.insert(name).second) {
       function.emitError("slot ") << name << " is written by two results";
       isOk = false;

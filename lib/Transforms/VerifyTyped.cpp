@@ -21,8 +21,7 @@ static LogicalResult verifyValue(Value value, dist::MeshAttr mesh) {
                                  : mlir::emitError(value.getLoc());
   };
   if (!layout) {
-    emit().append("tensor has no layout: got ", value.getType())
-            .attachNote()
+    emit().append("tensor has no layout: got ", value.getType()).attachNote()
         << "dist-materialize-layouts should have given it one";
     return failure();
   }
@@ -35,8 +34,8 @@ static LogicalResult verifyValue(Value value, dist::MeshAttr mesh) {
 
 static LogicalResult verifySlot(func::FuncOp function, Type type,
                                 FlatSymbolRefAttr name, SymbolTable &symbols) {
-  auto slot = name ? symbols.lookup<pipe::SlotOp>(name.getValue())
-                   : pipe::SlotOp();
+  auto slot =
+      name ? symbols.lookup<pipe::SlotOp>(name.getValue()) : pipe::SlotOp();
   if (!slot)
     return function.emitError("an argument or result of @")
            << function.getName() << " names no slot";
@@ -50,15 +49,14 @@ static LogicalResult verifyFunction(func::FuncOp function, dist::MeshAttr mesh,
                                     SymbolTable &symbols) {
   bool isOk = true;
   for (auto [i, type] : llvm::enumerate(function.getArgumentTypes()))
-    isOk &= succeeded(verifySlot(function, type,
-                                 pipe::slotOfArgument(function, i), symbols));
+    isOk &= succeeded(
+        verifySlot(function, type, pipe::slotOfArgument(function, i), symbols));
   for (auto [i, type] : llvm::enumerate(function.getResultTypes()))
-    isOk &= succeeded(verifySlot(function, type,
-                                 pipe::slotOfResult(function, i), symbols));
+    isOk &= succeeded(
+        verifySlot(function, type, pipe::slotOfResult(function, i), symbols));
   function.walk([&](Operation *op) {
     if (isa<dist::ConstrainOp>(op)) {
-      op->emitOpError("is left in the typed phase")
-              .attachNote()
+      op->emitOpError("is left in the typed phase").attachNote()
           << "dist-materialize-layouts should have removed it";
       isOk = false;
     }
@@ -75,8 +73,8 @@ struct VerifyTypedPass : weft::impl::VerifyTypedPassBase<VerifyTypedPass> {
     SymbolTable symbols(module);
     bool isOk = true;
     for (auto function : module.getOps<func::FuncOp>())
-      isOk &= succeeded(
-          verifyFunction(function, dist::meshOf(module), symbols));
+      isOk &=
+          succeeded(verifyFunction(function, dist::meshOf(module), symbols));
     markAllAnalysesPreserved();
     if (!isOk)
       signalPassFailure();

@@ -16,7 +16,7 @@ using namespace weft;
 
 MappedFile::MappedFile(const std::string &path) : filePath(path) {
   int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  struct stat status {};
+  struct stat status{};
   if (descriptor < 0 || fstat(descriptor, &status) != 0 ||
       !S_ISREG(status.st_mode)) {
     std::string reason = descriptor < 0 ? std::strerror(errno) : "no file";

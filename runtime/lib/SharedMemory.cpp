@@ -98,7 +98,7 @@ SharedMemoryCommunicator::SharedMemoryCommunicator(
 void SharedMemoryCommunicator::mapArenas(const Bootstrap &bootstrap,
                                          int ownArena) {
   auto map = [](int descriptor, Arena &arena) {
-    struct stat status {};
+    struct stat status{};
     if (fstat(descriptor, &status) != 0)
       failCall("fstat");
     arena.bytes = status.st_size;

@@ -114,7 +114,9 @@ TEST_F(Formats, damaged_safetensors_are_refused) {
 }
 
 TEST_F(Formats, a_writer_without_commit_leaves_nothing) {
-  { SafetensorsWriter writer(path("x.safetensors"), {}); }
+  {
+    SafetensorsWriter writer(path("x.safetensors"), {});
+  }
   EXPECT_TRUE(fs::is_empty(folder));
 }
 
@@ -144,8 +146,7 @@ std::vector<int64_t> filled(const TrainingData &data, const Descriptor &d,
   Slice slice =
       sliceOf(d.mesh, slot.layout, slot.globalShape, d.mesh.coordinates(rank));
   std::vector<int64_t> result(numElements(slice.local), 7);
-  data.fill(
-      slot, slice, [](int64_t row) { return row; }, result.data());
+  data.fill(slot, slice, [](int64_t row) { return row; }, result.data());
   return result;
 }
 

@@ -192,15 +192,12 @@ TEST(Bootstrap, reads_srun_and_mpirun) {
 }
 
 TEST(Bootstrap, names_bad_variables) {
-  expectError(ExitCode::Usage, "variable WORLD_SIZE is missing", [] {
-    bootstrapFrom({{"RANK", "0"}});
-  });
-  expectError(ExitCode::Usage, "variable RANK is no number: got \"x\"", [] {
-    bootstrapFrom({{"RANK", "x"}, {"WORLD_SIZE", "2"}});
-  });
-  expectError(ExitCode::Usage, "out of range: got 2, expected less than 2", [] {
-    bootstrapFrom({{"RANK", "2"}, {"WORLD_SIZE", "2"}});
-  });
+  expectError(ExitCode::Usage, "variable WORLD_SIZE is missing",
+              [] { bootstrapFrom({{"RANK", "0"}}); });
+  expectError(ExitCode::Usage, "variable RANK is no number: got \"x\"",
+              [] { bootstrapFrom({{"RANK", "x"}, {"WORLD_SIZE", "2"}}); });
+  expectError(ExitCode::Usage, "out of range: got 2, expected less than 2",
+              [] { bootstrapFrom({{"RANK", "2"}, {"WORLD_SIZE", "2"}}); });
 }
 
 TEST(Options, are_parsed_and_checked) {
@@ -209,17 +206,14 @@ TEST(Options, are_parsed_and_checked) {
   EXPECT_EQ(options.steps, 3);
   EXPECT_EQ(options.order, Order::Sequential);
   EXPECT_EQ(options.seed, 9u);
-  expectError(ExitCode::Usage, "option is unknown: got \"--stps\"", [] {
-    parseTrainOptions({"--stps", "3"});
-  });
-  expectError(ExitCode::Usage, "option --steps is no number that fits", [] {
-    parseTrainOptions({"--steps", "0"});
-  });
+  expectError(ExitCode::Usage, "option is unknown: got \"--stps\"",
+              [] { parseTrainOptions({"--stps", "3"}); });
+  expectError(ExitCode::Usage, "option --steps is no number that fits",
+              [] { parseTrainOptions({"--steps", "0"}); });
   expectError(ExitCode::Usage, "option --steps lacks its value",
               [] { parseTrainOptions({"--steps"}); });
-  expectError(ExitCode::Usage, "option --order is unknown: got \"random\"", [] {
-    parseTrainOptions({"--order", "random"});
-  });
+  expectError(ExitCode::Usage, "option --order is unknown: got \"random\"",
+              [] { parseTrainOptions({"--order", "random"}); });
 }
 
 //===----------------------------------------------------------------------===//

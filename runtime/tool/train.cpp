@@ -22,7 +22,7 @@ static volatile std::sig_atomic_t stopRequested = 0;
 static void requestStop(int) { stopRequested = 1; }
 
 static void catchSignals() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = requestStop;
   for (int signal : {SIGTERM, SIGINT})
     sigaction(signal, &action, nullptr);

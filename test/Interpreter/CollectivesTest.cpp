@@ -107,10 +107,13 @@ TEST_F(Collectives, MakePartialKeepsTheFirst) {
 
 TEST_F(Collectives, StartAndWaitAreTheCollective) {
   auto results = run("(%x: tensor<2xf32>) -> tensor<2xf32> { %f = dist.start "
-                     "{ %g = dist.all_reduce \"max\" %x over " +
+                     "%x : (tensor<2xf32>) -> !dist.future<tensor<2xf32>> { "
+                     "^bb0(%y: tensor<2xf32>): %g = dist.all_reduce \"max\" "
+                     "%y over " +
                      kMesh +
-                     " [\"tp\"] : (tensor<2xf32>) -> (tensor<2xf32>) } : "
-                     "!dist.future<tensor<2xf32>> %0 = dist.wait %f : "
+                     " [\"tp\"] : (tensor<2xf32>) -> (tensor<2xf32>) "
+                     "dist.yield %g : tensor<2xf32> } "
+                     "%0 = dist.wait %f : "
                      "(!dist.future<tensor<2xf32>>) -> (tensor<2xf32>) return "
                      "%0 : tensor<2xf32>}");
   EXPECT_EQ(results[0], (Values{1, 11}));

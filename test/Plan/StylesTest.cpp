@@ -47,8 +47,8 @@ static const Row rows[] = {
      "replicate"},
     {"embedding_colwise", "shard(1)", "open", "replicate", "replicate", "open",
      "replicate"},
-    {"replicated_with_grad_allreduce", "replicate", "replicate", "open",
-     "open", "open", "open"},
+    {"replicated_with_grad_allreduce", "replicate", "replicate", "open", "open",
+     "open", "open"},
 };
 INSTANTIATE_TEST_SUITE_P(Table, StyleRows, testing::ValuesIn(rows));
 

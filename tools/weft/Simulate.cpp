@@ -2,10 +2,10 @@
 //
 // `weft simulate`: all ranks of an artefact in one process, on the
 // interpreter, compared with the same program on one device.
+#include "weft/Interpreter/Simulate.h"
 #include "Commands.h"
 #include "Compiler.h"
 #include "weft/Interpreter/Safetensors.h"
-#include "weft/Interpreter/Simulate.h"
 
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"

@@ -33,8 +33,7 @@ SlotLayout layoutOfSlot(const Mesh &mesh, pipe::SlotOp slot);
 
 /// The decided layout of a value in the annotated phase, or null: from the
 /// attribute of its op, or from the slot of its argument.
-dist::LayoutAttr decidedLayout(mlir::Value value,
-                               mlir::SymbolTable &symbols);
+dist::LayoutAttr decidedLayout(mlir::Value value, mlir::SymbolTable &symbols);
 
 } // namespace weft
 

@@ -13,8 +13,7 @@ namespace weft {
 
 /// The unit of the parameter that a local value is a version of (through
 /// gathers, slices and casts), or null.
-mlir::StringAttr unitOfParameter(mlir::Value value,
-                                 mlir::SymbolTable &symbols);
+mlir::StringAttr unitOfParameter(mlir::Value value, mlir::SymbolTable &symbols);
 
 /// The unit of the gradient or parameter slot that a local value ends in
 /// (through slices, casts, further collectives and the accumulation), or null.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Text, verification and hashing of mesh, layout and constraint attributes.
-#include "weft/IR/Dist/Dist.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "weft/IR/Dist/Dist.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -27,8 +27,7 @@ llvm::hash_code hash_value(const Mesh &mesh) {
 
 static llvm::hash_code hashPlacement(const Placement &placement) {
   return llvm::hash_combine(placement.axis, static_cast<int>(placement.kind),
-                            placement.dim,
-                            static_cast<int>(placement.reduce));
+                            placement.dim, static_cast<int>(placement.reduce));
 }
 
 llvm::hash_code hash_value(const Layout &layout) {
@@ -41,8 +40,7 @@ llvm::hash_code hash_value(const Layout &layout) {
 llvm::hash_code hash_value(const Constraint &constraint) {
   llvm::hash_code hash = llvm::hash_value(constraint.entries.size());
   for (const ConstraintEntry &entry : constraint.entries)
-    hash = llvm::hash_combine(hash, entry.axis,
-                              hashPlacement(entry.placement));
+    hash = llvm::hash_combine(hash, entry.axis, hashPlacement(entry.placement));
   return hash;
 }
 
@@ -74,8 +72,8 @@ static ParseResult parsePlacement(AsmParser &parser,
   }
   if (keyword == "shard") {
     placement.kind = weft::PlacementKind::Shard;
-    return failure(parser.parseLParen() ||
-                   parser.parseInteger(placement.dim) || parser.parseRParen());
+    return failure(parser.parseLParen() || parser.parseInteger(placement.dim) ||
+                   parser.parseRParen());
   }
   if (keyword != "partial")
     return parser.emitError(loc)
@@ -172,8 +170,8 @@ Attribute LayoutAttr::parse(AsmParser &parser, Type) {
       return {};
     auto atoms = mesh.getMesh().lookup(name);
     if (!atoms) {
-      parser.emitError(loc) << "axis \"" << name << "\" is not in the mesh "
-                            << mesh;
+      parser.emitError(loc)
+          << "axis \"" << name << "\" is not in the mesh " << mesh;
       return {};
     }
     if (placement.kind == weft::PlacementKind::Replicate)

@@ -28,8 +28,7 @@ static LogicalResult verifyDims(Operation *op, ArrayRef<int64_t> dims,
   for (auto [dim, type] : llvm::zip(dims, types)) {
     int64_t rank = cast<RankedTensorType>(type).getRank();
     if (dim < 0 || dim >= rank)
-      return op->emitOpError("dim ")
-             << dim << " is out of range for " << type;
+      return op->emitOpError("dim ") << dim << " is out of range for " << type;
   }
   return success();
 }
@@ -39,7 +38,8 @@ static LogicalResult verifyScaled(Operation *op, TypeRange smaller,
                                   TypeRange larger, ArrayRef<int64_t> dims,
                                   int64_t factor) {
   if (smaller.size() != larger.size())
-    return op->emitOpError("number of results does not match the operands: got ")
+    return op->emitOpError(
+               "number of results does not match the operands: got ")
            << op->getNumResults() << ", expected " << op->getNumOperands();
   for (auto [small, large, dim] : llvm::zip(smaller, larger, dims)) {
     auto smallType = cast<RankedTensorType>(small);
@@ -61,9 +61,9 @@ LogicalResult ConstrainOp::verify() {
     return emitOpError("type of the result differs from the operand's: got ")
            << getResult().getType() << ", expected " << inputType;
   // C2
-  auto resolved = weft::resolveConstraint(
-      meshOf(*this).getMesh(), getConstraint().getConstraint(),
-      inputType.getRank());
+  auto resolved = weft::resolveConstraint(meshOf(*this).getMesh(),
+                                          getConstraint().getConstraint(),
+                                          inputType.getRank());
   if (!resolved.message.empty())
     return emitOpError() << resolved.message;
   return success();

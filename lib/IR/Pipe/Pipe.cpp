@@ -23,17 +23,17 @@ static LogicalResult verifyMember(SlotOp op, StringRef what, StringRef value,
                                   ArrayRef<StringRef> allowed) {
   if (llvm::is_contained(allowed, value))
     return success();
-  return op.emitOpError(what) << " is unknown: got \"" << value
-                              << "\", expected one of "
-                              << llvm::join(allowed, ", ");
+  return op.emitOpError(what)
+         << " is unknown: got \"" << value << "\", expected one of "
+         << llvm::join(allowed, ", ");
 }
 
 LogicalResult SlotOp::verify() {
   // C1
-  if (failed(verifyMember(*this, "kind", getKind(),
-                          {"parameter", "buffer", "gradient", "optimizer",
-                           "saved", "activation", "cotangent", "input",
-                           "scalar"})) ||
+  if (failed(
+          verifyMember(*this, "kind", getKind(),
+                       {"parameter", "buffer", "gradient", "optimizer", "saved",
+                        "activation", "cotangent", "input", "scalar"})) ||
       failed(verifyMember(*this, "lifetime", getLifetime(),
                           {"run", "step", "microbatch"})))
     return failure();
@@ -76,7 +76,8 @@ FlatSymbolRefAttr slotOfResult(func::FuncOp function, int index) {
 
 int argumentOfSlot(func::FuncOp function, StringRef slot) {
   for (int i = 0, e = function.getNumArguments(); i < e; ++i)
-    if (auto name = slotOfArgument(function, i); name && name.getValue() == slot)
+    if (auto name = slotOfArgument(function, i);
+        name && name.getValue() == slot)
       return i;
   return -1;
 }
@@ -97,9 +98,8 @@ static DictionaryAttr slotAttrs(MLIRContext *context, StringRef slot) {
 BlockArgument addArgument(func::FuncOp function, RankedTensorType type,
                           StringRef slot) {
   unsigned index = function.getNumArguments();
-  (void)function.insertArgument(index, type,
-                                slotAttrs(function.getContext(), slot),
-                                function.getLoc());
+  (void)function.insertArgument(
+      index, type, slotAttrs(function.getContext(), slot), function.getLoc());
   return function.getArgument(index);
 }
 
@@ -120,13 +120,12 @@ SlotOp createSlot(ModuleOp module, Location loc, StringRef name,
     builder.setInsertionPointAfter(last);
   else
     builder.setInsertionPointToStart(module.getBody());
-  return SlotOp::create(builder, loc, builder.getStringAttr(name),
-                        TypeAttr::get(type), builder.getStringAttr(kind),
-                        builder.getStringAttr(lifetime), StringAttr(),
-                        ArrayAttr(), UnitAttr(), StringAttr(),
-                        dist::ConstraintAttr(), dist::ConstraintAttr(),
-                        dist::ConstraintAttr(), StringAttr(),
-                        FlatSymbolRefAttr(), FloatAttr());
+  return SlotOp::create(
+      builder, loc, builder.getStringAttr(name), TypeAttr::get(type),
+      builder.getStringAttr(kind), builder.getStringAttr(lifetime),
+      StringAttr(), ArrayAttr(), UnitAttr(), StringAttr(),
+      dist::ConstraintAttr(), dist::ConstraintAttr(), dist::ConstraintAttr(),
+      StringAttr(), FlatSymbolRefAttr(), FloatAttr());
 }
 
 } // namespace weft::pipe

@@ -14,9 +14,9 @@
 
 namespace weft {
 
-/// A piece of the token stream in llm.c's format: 256 int32 of header (magic, version,
-/// number of tokens), then the tokens as uint16 (magic 20240520, version 1) or
-/// uint32 (magic 20240801, version 7).
+/// A piece of the token stream in llm.c's format: 256 int32 of header (magic,
+/// version, number of tokens), then the tokens as uint16 (magic 20240520,
+/// version 1) or uint32 (magic 20240801, version 7).
 class TokenFile {
 public:
   /// Throws Error(InputFile) if the file is foreign or cut off.

@@ -72,7 +72,8 @@ const char weft_program[] =
                "\"input\":256},\"microbatches\":2,\"batch\":4,"
                "\"optimizer\":{\"lr\":0.5},"
                "\"slots\":["
-               "{\"name\":\"w\",\"kind\":\"parameter\",\"dtype\":\"f32\"," SHARDED
+               "{\"name\":\"w\",\"kind\":\"parameter\",\"dtype\":"
+               "\"f32\"," SHARDED
                "\"offset\":0,\"stored\":\"w\",\"names\":[\"w\"],"
                "\"trainable\":true},"
                "{\"name\":\"b\",\"kind\":\"parameter\",\"dtype\":\"f32\","
@@ -82,29 +83,69 @@ const char weft_program[] =
                "\"dtype\":\"f32\",\"global_shape\":[1],\"local_shape\":[1],"
                "\"region\":\"run\",\"offset\":128,\"stored\":\"frozen\","
                "\"trainable\":false},"
-               "{\"name\":\"g.w\",\"kind\":\"gradient\",\"dtype\":\"f32\"," SHARDED
-               "\"offset\":192,\"gradient_of\":\"w\"},"
+               "{\"name\":\"g.w\",\"kind\":\"gradient\",\"dtype\":"
+               "\"f32\"," SHARDED "\"offset\":192,\"gradient_of\":\"w\"},"
                "{\"name\":\"g.b\",\"kind\":\"gradient\",\"dtype\":\"f32\","
                "\"global_shape\":[1],\"local_shape\":[1],\"region\":\"run\","
                "\"offset\":256,\"gradient_of\":\"b\"},"
                "{\"name\":\"x\",\"kind\":\"input\",\"dtype\":\"f32\","
                "\"global_shape\":[4,6],\"local_shape\":[" ROWS_TEXT ",6],"
                "\"layout\":[{\"axis\":0,\"dim\":0}],\"region\":\"input\","
-               "\"offset\":0}," SCALAR("loss", 0) SCALAR("lr", 64)
-                   SCALAR("step", 128) SCALAR("num_tokens", 192)
-                       SCALAR("grad_norm", 256) PARTS("fingerprint", 320)
-                           PARTS("fingerprint.sum", 384)
-    "{\"name\":\"loss.part\",\"kind\":\"scalar\",\"dtype\":\"f32\","
-    "\"global_shape\":[],\"local_shape\":[],\"partial\":[0],"
-    "\"region\":\"step\",\"offset\":448}],"
-    "\"collectives\":[" COLLECTIVE(0, "all_gather", "f32", SHARD_TEXT, "w") ","
-    COLLECTIVE(1, "reduce_scatter", "f32", SHARD_TEXT, "w.grad") ","
-    COLLECTIVE(2, "all_reduce", "f32", "1", "b.grad") ","
-    "{\"id\":3,\"kind\":\"all_reduce\",\"axes\":[0],\"reduce\":\"sum\","
-    "\"operands\":[{\"dtype\":\"f64\",\"outer\":1,\"inner\":4},"
-    "{\"dtype\":\"f32\",\"outer\":1,\"inner\":1}],\"loc\":\"update\"}],"
-    "\"schedule\":{\"step\":[{\"call\":\"stage0\",\"microbatch\":0},"
-    "{\"call\":\"stage0\",\"microbatch\":1},{\"call\":\"stage0_update\"}]}}";
+               "\"offset\":0}," SCALAR("loss", 0) SCALAR("lr", 64) SCALAR(
+                   "step", 128) SCALAR("num_tokens", 192)
+                   SCALAR("grad_norm", 256) PARTS("fingerprint", 320) PARTS(
+                       "fingerprint.sum",
+                       384) "{\"name\":\"loss.part\",\"kind\":\"scalar\","
+                            "\"dtype\":\"f32\","
+                            "\"global_shape\":[],\"local_shape\":[],"
+                            "\"partial\":[0],"
+                            "\"region\":\"step\",\"offset\":448}],"
+                            "\"collectives\":[" COLLECTIVE(0, "all_gather", "f32", SHARD_TEXT, "w") "," COLLECTIVE(
+                                1, "reduce_scatter", "f32",
+                                SHARD_TEXT,
+                                "w.grad") "," COLLECTIVE(2, "all_reduce", "f32",
+                                                         "1",
+                                                         "b.grad") ","
+                                                                   "{\"id\":3,"
+                                                                   "\"kind\":"
+                                                                   "\"all_"
+                                                                   "reduce\","
+                                                                   "\"axes\":["
+                                                                   "0],"
+                                                                   "\"reduce\":"
+                                                                   "\"sum\","
+                                                                   "\"operands"
+                                                                   "\":[{"
+                                                                   "\"dtype\":"
+                                                                   "\"f64\","
+                                                                   "\"outer\":"
+                                                                   "1,"
+                                                                   "\"inner\":"
+                                                                   "4},"
+                                                                   "{\"dtype\":"
+                                                                   "\"f32\","
+                                                                   "\"outer\":"
+                                                                   "1,"
+                                                                   "\"inner\":"
+                                                                   "1}],"
+                                                                   "\"loc\":"
+                                                                   "\"update\"}"
+                                                                   "],"
+                                                                   "\"schedule"
+                                                                   "\":{"
+                                                                   "\"step\":[{"
+                                                                   "\"call\":"
+                                                                   "\"stage0\","
+                                                                   "\"microbatc"
+                                                                   "h\":0},"
+                                                                   "{\"call\":"
+                                                                   "\"stage0\","
+                                                                   "\"microbatc"
+                                                                   "h\":1},{"
+                                                                   "\"call\":"
+                                                                   "\"stage0_"
+                                                                   "update\"}]}"
+                                                                   "}";
 
 static void collective(weft_context *context, int64_t id, const void *input,
                        void *output) {

@@ -36,8 +36,8 @@ mlir::LogicalResult verifyLayouts(mlir::Operation *op);
 #define GET_ATTRDEF_CLASSES
 #include "weft/IR/Dist/DistAttrs.h.inc"
 #define GET_TYPEDEF_CLASSES
-#include "weft/IR/Dist/DistTypes.h.inc"
 #include "weft/IR/Dist/DistInterfaces.h.inc"
+#include "weft/IR/Dist/DistTypes.h.inc"
 #define GET_OP_CLASSES
 #include "weft/IR/Dist/DistOps.h.inc"
 

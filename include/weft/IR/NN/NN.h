@@ -4,15 +4,15 @@
 #ifndef WEFT_IR_NN_NN_H
 #define WEFT_IR_NN_NN_H
 
-#include "weft/IR/Dist/Dist.h"
 #include "mlir/IR/Builders.h"
+#include "weft/IR/Dist/Dist.h"
 
 namespace weft::nn {
 /// Rule, adjoint and verifier of all elementwise ops, by op name.
 weft::ShardingRule elementwiseRule(mlir::Operation *op);
-llvm::SmallVector<mlir::Value>
-elementwiseAdjoint(mlir::Operation *op, mlir::OpBuilder &builder,
-                   mlir::ValueRange cotangents);
+llvm::SmallVector<mlir::Value> elementwiseAdjoint(mlir::Operation *op,
+                                                  mlir::OpBuilder &builder,
+                                                  mlir::ValueRange cotangents);
 mlir::LogicalResult verifyElementwise(mlir::Operation *op);
 
 /// `T` if all types are equal, else `(T, U) -> V`.
@@ -22,10 +22,11 @@ mlir::ParseResult parseBinaryTypes(mlir::OpAsmParser &parser, mlir::Type &lhs,
                                    mlir::Type &rhs, mlir::Type &result);
 void printBinaryTypes(mlir::OpAsmPrinter &printer, mlir::Operation *op,
                       mlir::Type lhs, mlir::Type rhs, mlir::Type result);
-mlir::ParseResult parseVariadicTypes(
-    mlir::OpAsmParser &parser,
-    llvm::ArrayRef<mlir::OpAsmParser::UnresolvedOperand> inputs,
-    llvm::SmallVectorImpl<mlir::Type> &inputTypes, mlir::Type &result);
+mlir::ParseResult
+parseVariadicTypes(mlir::OpAsmParser &parser,
+                   llvm::ArrayRef<mlir::OpAsmParser::UnresolvedOperand> inputs,
+                   llvm::SmallVectorImpl<mlir::Type> &inputTypes,
+                   mlir::Type &result);
 void printVariadicTypes(mlir::OpAsmPrinter &printer, mlir::Operation *op,
                         mlir::ValueRange inputs, mlir::TypeRange inputTypes,
                         mlir::Type result);
