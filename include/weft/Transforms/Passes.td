@@ -167,7 +167,7 @@ def PropagateLayoutsPass : Weft_Pass<"dist-propagate-layouts"> {
   let description = [{
     Fixed point in program order over the ops' sharding rules. An axis on a
     value carries the priority of its source: explicit > slot and input >
-    forward op > backward op; among equals fewer bytes, then the lower dim.
+    style > forward op > backward op; among equals fewer bytes, then the lower dim.
     Writes the decided layout of each value in the attribute `dist.layouts` of
     its op (of its function, for arguments), and of each slot in
     `dist.layout`; a value or slot that has one already is left alone.
@@ -249,7 +249,8 @@ def ApplyRecomputePass : Weft_Pass<"dist-apply-recompute"> {
 def BucketCollectivesPass : Weft_Pass<"dist-bucket-collectives"> {
   let summary = "merge the collectives of a unit";
   let description = [{
-    Gathers of one unit become one op before their first use, reductions of
+    What leads from a gradient to its slot moves up behind the gradient. Then
+    gathers of one unit become one op before their first use, reductions of
     one unit one op behind their last operand. With a bucket size reductions
     of several units merge while they fit.
   }];
