@@ -16,7 +16,7 @@ namespace json = llvm::json;
 
 namespace weft {
 
-static constexpr int64_t kAbiVersion = 1;
+static constexpr int64_t kAbiVersion = 2;
 
 std::string contentHash(StringRef bytes) {
   auto hash =
@@ -262,7 +262,8 @@ FailureOr<json::Object> buildDescriptor(ModuleOp module) {
                       {"microbatches", numMicrobatches(calls)},
                       {"batch", batchOf(module)},
                       {"slots", std::move(slots)},
-                      {"collectives", std::move(*collectives)}};
+                      {"collectives", std::move(*collectives)},
+                      {"sites", describeSites(module)}};
   result["schedule"] = json::Object{{"step", std::move(calls)}};
   if (auto text = module->getAttrOfType<StringAttr>(kCommunicatorAttrName))
     result["communicator"] = text.getValue();

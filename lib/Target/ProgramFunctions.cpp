@@ -6,8 +6,9 @@
 //
 // A buffer is an address where it is used (offsets fold into the calls), a
 // launch a call of the kernel, a collective `start` and `wait` through the
-// context. The two pointer arrays that `start` takes are shared by all
-// collectives of a function: they are read before `start` returns.
+// context; before each of them goes the number of its site, to `mark`. The two
+// pointer arrays that `start` takes are shared by all collectives of a
+// function: they are read before `start` returns.
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
@@ -21,12 +22,19 @@ namespace weft {
 namespace {
 
 /// Fields of weft_context, each of 8 bytes.
-enum ContextField { kCoordinatesField = 1, kStartField = 2, kWaitField = 3 };
+enum ContextField {
+  kCoordinatesField = 1,
+  kStartField = 2,
+  kWaitField = 3,
+  kMarkField = 5
+};
 
 class FunctionEmitter {
 public:
-  FunctionEmitter(ModuleOp target, func::FuncOp source)
-      : source(source), target(target), b(source.getLoc(), target.getContext()),
+  /// `numSites` counts the sites of the functions so far.
+  FunctionEmitter(ModuleOp target, func::FuncOp source, int64_t &numSites)
+      : source(source), target(target), numSites(numSites),
+        b(source.getLoc(), target.getContext()),
         pointer(LLVM::LLVMPointerType::get(target.getContext())),
         i64(b.getI64Type()) {}
 
@@ -63,6 +71,8 @@ private:
 
   func::FuncOp source;
   ModuleOp target;
+  int64_t &numSites;
+  llvm::SmallPtrSet<Operation *, 32> sites;
   ImplicitLocOpBuilder b;
   Type pointer, i64;
   LLVM::LLVMFuncOp function;
@@ -183,6 +193,9 @@ void FunctionEmitter::emitCoordinate(prog::CoordinateOp op) {
 
 void FunctionEmitter::emit(Operation &op) {
   b.setLoc(op.getLoc());
+  if (sites.contains(&op))
+    callContext(kMarkField, {pointer, i64},
+                {function.getArgument(0), constant(numSites++)});
   if (auto launch = dyn_cast<prog::LaunchOp>(op))
     emitLaunch(launch);
   else if (auto copy = dyn_cast<prog::CopyOp>(op))
@@ -212,6 +225,7 @@ void FunctionEmitter::run() {
     inputArray = LLVM::AllocaOp::create(b, pointer, pointer, count);
     outputArray = LLVM::AllocaOp::create(b, pointer, pointer, count);
   }
+  sites.insert_range(sitesOf(source));
   for (Operation &op : source.front())
     emit(op);
   LLVM::ReturnOp::create(b, ValueRange());
@@ -228,9 +242,10 @@ OwningOpRef<ModuleOp> buildProgramModule(ModuleOp module,
                          LLVM::LLVMArrayType::get(b.getI8Type(), text.size()),
                          /*isConstant=*/true, LLVM::Linkage::External,
                          "weft_program", b.getStringAttr(text));
+  int64_t numSites = 0;
   for (auto function : module.getOps<func::FuncOp>())
     if (!function.isDeclaration() && !function->hasAttr(prog::kKernelAttrName))
-      FunctionEmitter(*result, function).run();
+      FunctionEmitter(*result, function, numSites).run();
   return result;
 }
 

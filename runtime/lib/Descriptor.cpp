@@ -144,6 +144,19 @@ static Collective parseCollective(const Json &json, const Mesh &mesh) {
   return collective;
 }
 
+static Site parseSite(const Json &json) {
+  Site site;
+  site.op = json.at("op");
+  site.kind = json.at("kind");
+  site.kernel = get(json, "kernel", std::string());
+  site.collective = get<int64_t>(json, "collective", -1);
+  site.function = json.at("function");
+  site.loc = get(json, "loc", std::string());
+  site.flops = get<int64_t>(json, "flops", 0);
+  site.bytes = get<int64_t>(json, "bytes", 0);
+  return site;
+}
+
 static OptimizerConfig parseOptimizer(const Json &json) {
   OptimizerConfig config;
   config.lr = get(json, "lr", 0.0);
@@ -203,6 +216,8 @@ static Descriptor readDescriptor(const Json &json) {
         static_cast<int64_t>(descriptor.collectives.size()))
       fail("numbers its collectives out of order");
   }
+  for (const Json &entry : get(json, "sites", Json::array()))
+    descriptor.sites.push_back(parseSite(entry));
   parseSchedule(json.at("schedule"), descriptor);
   return descriptor;
 }

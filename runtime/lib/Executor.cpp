@@ -6,6 +6,7 @@
 // have no unwind tables: the error is kept, later collectives of the call are
 // skipped, and it is thrown when the function returns.
 #include "weft_runtime/Executor.h"
+#include "weft_runtime/Profile.h"
 
 #include <cstring>
 #include <xxhash.h>
@@ -61,7 +62,13 @@ Executor::Executor(const Program &program, Communicator &communicator)
   context.start = &Executor::start;
   context.wait = &Executor::wait;
   context.provider = nullptr;
+  context.mark = &Executor::ignoreMark;
   context.executor = this;
+}
+
+void Executor::setProfile(Profile *newProfile) {
+  profile = newProfile;
+  context.mark = profile ? &Executor::mark : &Executor::ignoreMark;
 }
 
 //===----------------------------------------------------------------------===//
@@ -81,6 +88,18 @@ void Executor::start(weft_context *context, int64_t collective,
 }
 
 void Executor::wait(weft_context *, int64_t) {} // `start` has finished it
+
+void Executor::ignoreMark(weft_context *, int64_t) {}
+
+void Executor::mark(weft_context *context, int64_t site) {
+  Executor &self = *static_cast<Context *>(context)->executor;
+  if (!self.profile->enterSite(site) && !self.failure)
+    self.failure = std::make_exception_ptr(
+        Error(ExitCode::Internal,
+              "the program marks an unknown site: got " + std::to_string(site) +
+                  ", expected less than " +
+                  std::to_string(self.program.descriptor.sites.size())));
+}
 
 void Executor::issue(int64_t id, const void *const *inputs,
                      void *const *outputs) {
@@ -129,6 +148,8 @@ void Executor::runStep(int64_t step, double learningRate,
       writeFingerprint();
     auto bases = memory.bases(call.microbatch.value_or(0));
     program.functions.at(call.function)(&context, bases.data());
+    if (profile)
+      profile->enter(Profile::Outside::Host);
     if (failure)
       std::rethrow_exception(std::exchange(failure, nullptr));
   }

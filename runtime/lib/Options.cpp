@@ -68,6 +68,8 @@ static const std::vector<OptionEntry> &table() {
       {"--metrics", "FILE", "write one JSON line per step", text(&O::metrics)},
       {"--dump", "DIR", "write losses, gradients and parameters at the end",
        text(&O::dump)},
+      {"--profile", "FILE", "write where the time of a step goes, print it too",
+       text(&O::profile)},
       {"--communicator", "NAME", "auto, shared_memory, gloo or nccl",
        text(&O::communicator)},
       {"--run-id", "ID", "tells runs at one address apart", text(&O::runId)},

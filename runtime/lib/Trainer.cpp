@@ -3,6 +3,8 @@
 // Trainer: handshake, load, steps, dump.
 #include "weft_runtime/Trainer.h"
 #include "weft_runtime/Executor.h"
+#include "weft_runtime/Files.h"
+#include "weft_runtime/Profile.h"
 #include "weft_runtime/Progress.h"
 #include "weft_runtime/Weights.h"
 
@@ -88,6 +90,8 @@ private:
   void fillInputs(int64_t step);
   StepReport runStep(int64_t step);
   void checkFinite(const StepReport &report) const;
+  void openProfile();
+  void writeProfile();
   std::string whereabouts(int64_t step) const;
 
   const Program &program;
@@ -100,6 +104,8 @@ private:
   std::vector<const Slot *> inputs;
   SampleOrder order;
   RunResults results;
+  std::optional<Profile> profile;
+  std::optional<FileWriter> profileFile;
 };
 } // namespace
 
@@ -128,6 +134,7 @@ RankRun::RankRun(const Program &program, Communicator &communicator,
     : program(program), descriptor(program.descriptor),
       communicator(communicator), options(options),
       executor(program, communicator), steps(numSteps(options, descriptor)) {
+  openProfile();
   openData();
   loadWeights(weightsFolder(options, program), descriptor, executor.regions(),
               communicator.rank());
@@ -144,6 +151,28 @@ void RankRun::openData() {
                 "add --data PATH");
   data.emplace(options.data, descriptor);
   order = {options.order, options.seed, data->numSamples()};
+}
+
+/// Opens the file before the run that it describes.
+void RankRun::openProfile() {
+  if (options.profile.empty())
+    return;
+  profile.emplace(descriptor);
+  executor.setProfile(&*profile);
+  if (communicator.rank() == 0)
+    profileFile.emplace(options.profile);
+}
+
+void RankRun::writeProfile() {
+  if (!profile)
+    return;
+  ProfileReport report = profile->report(communicator);
+  if (!profileFile)
+    return;
+  std::string json = profileJson(report), table = profileTable(report);
+  profileFile->write(json.data(), static_cast<int64_t>(json.size()));
+  profileFile->commit();
+  std::fwrite(table.data(), 1, table.size(), stderr);
 }
 
 void RankRun::fillInputs(int64_t step) {
@@ -164,7 +193,11 @@ void RankRun::fillInputs(int64_t step) {
 
 StepReport RankRun::runStep(int64_t step) {
   auto begin = std::chrono::steady_clock::now();
+  if (profile)
+    profile->beginStep();
   fillInputs(step);
+  if (profile)
+    profile->enter(Profile::Outside::Host);
   bool keepsGradients = step == steps && !options.dump.empty();
   executor.runStep(step, learningRate(descriptor.optimizer, step, steps),
                    [&](const Call &call) {
@@ -172,6 +205,8 @@ StepReport RankRun::runStep(int64_t step) {
                        results.gradients.take(descriptor, executor.regions());
                    });
   executor.checkFingerprint();
+  if (profile)
+    profile->endStep();
   std::chrono::duration<double, std::milli> took =
       std::chrono::steady_clock::now() - begin;
   StepReport report;
@@ -213,6 +248,8 @@ void RankRun::train(const volatile std::sig_atomic_t &stopRequested) {
       if (progress)
         progress->report(report);
       checkFinite(report);
+      if (profile && step == 1 && steps > 1)
+        profile->dropSteps();
     } catch (const PeerFailed &error) {
       throw PeerFailed(error.rank(),
                        error.code() == ExitCode::Stopped
@@ -226,6 +263,7 @@ void RankRun::train(const volatile std::sig_atomic_t &stopRequested) {
       throw Error(ExitCode::Stopped,
                   "stopped by a signal after step " + std::to_string(step));
   }
+  writeProfile();
   if (!options.dump.empty())
     writeDump(options.dump, program, executor.regions(), communicator, results);
 }

@@ -86,7 +86,7 @@ TEST(Slices, tile_the_tensor) {
 //===----------------------------------------------------------------------===//
 
 const char *const smallDescriptor = R"({
-  "abi": 1, "key": "k", "mesh": [{"name": "tp", "axis": "tp", "size": 2}],
+  "abi": 2, "key": "k", "mesh": [{"name": "tp", "axis": "tp", "size": 2}],
   "regions": {"run": 64, "step": 0, "microbatch": 0, "input": 0},
   "slots": [{"name": "w", "kind": "parameter", "dtype": "f32",
              "global_shape": [4, 2], "local_shape": [2, 2],
@@ -111,8 +111,8 @@ TEST(Descriptor, names_what_is_wrong) {
     return [text] { parseDescriptor(text); };
   };
   const ExitCode file = ExitCode::InputFile;
-  expectError(file, "another ABI version: got 2, expected 1",
-              with("\"abi\": 1", "\"abi\": 2"));
+  expectError(file, "another ABI version: got 3, expected 2",
+              with("\"abi\": 2", "\"abi\": 3"));
   expectError(file, "unknown dtype in slot \"w\": got \"f31\"",
               with("f32", "f31"));
   expectError(file, "outside of region \"run\": got end 80",

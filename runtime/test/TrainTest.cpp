@@ -10,6 +10,7 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 using namespace weft;
 using namespace weft::test;
@@ -128,6 +129,55 @@ TEST_F(Train, record_lists_the_collectives_of_a_rank) {
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 7);
 }
 
+/// The milliseconds of all steps but the first, from the metrics file.
+double stepMilliseconds(const std::string &metrics) {
+  std::istringstream lines(metrics);
+  double sum = 0;
+  for (std::string line; std::getline(lines, line);)
+    if (auto step = nlohmann::json::parse(line); step["step"] != 1)
+      sum += step["step_ms"].get<double>();
+  return sum;
+}
+
+// Both clocks are read around the same statements, some 100 ns apart.
+bool sumsToTheSteps(const nlohmann::json &profile, double steps) {
+  double sum = 0;
+  for (const auto &site : profile["sites"])
+    sum += site["ms"].get<double>();
+  return std::abs(sum - steps) < 0.02 * steps &&
+         std::abs(sum - profile["total_ms"].get<double>()) < 1e-6;
+}
+
+TEST_F(Train, profile_sums_to_the_steps_and_finds_the_slow_site) {
+  TrainRun run("toy-2-slow",
+               basic(*this) + std::vector<std::string>{
+                                  "--spawn", "2", "--metrics", path("m.jsonl"),
+                                  "--profile", path("profile.json")});
+  ASSERT_EQ(run.wait(), 0) << run.errors();
+  auto profile = nlohmann::json::parse(read("profile.json"));
+  double steps = stepMilliseconds(read("m.jsonl"));
+  EXPECT_EQ(profile["steps"], 2);
+  EXPECT_EQ(profile["dropped_steps"], 1);
+  EXPECT_TRUE(sumsToTheSteps(profile, steps)) << profile << steps;
+  // stage0 runs for two microbatches and pauses for 10 ms each.
+  const int calls[] = {4, 4, 4, 4, 4, 2};
+  for (int site = 0; site < 6; ++site)
+    EXPECT_EQ(profile["sites"][site]["calls"], calls[site]) << site;
+  EXPECT_GE(profile["sites"][4]["ms"], 40);
+  EXPECT_LT(profile["sites"][1]["ms"], 20);
+  EXPECT_NE(run.errors().find("profile of rank 0 of 2 over 2 steps"),
+            std::string::npos)
+      << run.errors();
+  // A profile that lost a site would be noticed.
+  profile["sites"].erase(4);
+  EXPECT_FALSE(sumsToTheSteps(profile, steps));
+}
+
+TEST_F(Train, without_a_profile_marks_go_nowhere) {
+  TrainRun run("toy-1-lost", basic(*this));
+  EXPECT_EQ(run.wait(), 0) << run.errors();
+}
+
 TEST_F(Train, loads_neither_python_nor_torch) {
   TrainRun run("toy-2-slow",
                basic(*this) + std::vector<std::string>{"--spawn", "2"});
@@ -216,6 +266,16 @@ INSTANTIATE_TEST_SUITE_P(
                {"--spawn", "2"},
                14,
                "the ranks issued different collectives"},
+        BadRun{"unknown_site",
+               "toy-1-lost",
+               {"--profile", "@p.json"},
+               70,
+               "marks an unknown site: got 6, expected less than 6"},
+        BadRun{"profile_not_writable",
+               "toy-1",
+               {"--profile", "/proc/no/p.json"},
+               13,
+               "cannot be written"},
         BadRun{"dump_not_writable",
                "toy-2",
                {"--in-process", "2", "--dump", "/proc/no"},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cases import MICROBATCHES, OPTIMIZER, Case
-from lab import BATCH, SEQ, Lab, run
+from lab import BATCH, ROOT, SEQ, Lab, run
 
 ALONE = Case("one device")
 PAIR = Case("count dp_shard 2", (("dp_shard", 2),), ("fsdp.bucket=0",))  # as in test_counts.py
@@ -55,6 +55,38 @@ def test_order_follows_from_the_seed(lab: Lab, tmp_path: Path) -> None:
 def test_order_is_that_of_any_world(lab: Lab, tmp_path: Path) -> None:
     alone = _losses(lab, ALONE, tmp_path, "--seed", 7, steps=5)
     assert _losses(lab, PAIR, tmp_path, "--seed", 7, steps=5) == pytest.approx(alone, rel=1e-5)
+
+
+@pytest.mark.parametrize("case", [ALONE, PAIR, pytest.param(THREE, marks=pytest.mark.slow)], ids=lambda case: case.name)
+def test_profile_sums_to_the_step(lab: Lab, tmp_path: Path, case: Case) -> None:
+    lines, output = _train(lab, case, tmp_path, "--profile", tmp_path / "profile.json", steps=5)
+    profile = json.loads((tmp_path / "profile.json").read_text())
+    assert (profile["steps"], profile["dropped_steps"], profile["ranks"]) == (4, 1, case.ranks)
+    total = sum(site["ms"] for site in profile["sites"])
+    steps = sum(line["step_ms"] for line in lines[1:])
+    assert total == pytest.approx(profile["total_ms"]) == pytest.approx(steps, rel=0.02)
+    without_longest = total - max(site["ms"] for site in profile["sites"])
+    assert without_longest != pytest.approx(steps, rel=0.02)  # so a site that is lost is noticed
+    for site in profile["sites"]:
+        if site["kind"] != "outside":
+            once = site["function"] in ("seed", "stage0_update")
+            assert site["calls"] == 4 * (1 if once else case.microbatches), site
+    kinds = {site["kind"] for site in profile["sites"]}
+    assert {"contraction", "attention", "rows", "lookup", "elementwise", "outside"} <= kinds and "other" not in kinds
+    assert ("collective" in kinds) == (case.ranks > 1)
+    assert "profile of rank 0" in output
+
+
+def test_profile_counts_the_arithmetic_of_the_model(lab: Lab, tmp_path: Path) -> None:
+    _train(lab, ALONE, tmp_path, "--profile", tmp_path / "profile.json")
+    sites = json.loads((tmp_path / "profile.json").read_text())["sites"]
+    config = json.loads((ROOT / "python/examples/tiny.json").read_text())
+    hidden, ffn, layers, heads = (config[f"{name}"] for name in ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"))
+    kv = hidden // heads * config["num_key_value_heads"]
+    weights = layers * (2 * hidden * (hidden + kv) + 3 * hidden * ffn) + hidden * config["vocab_size"]
+    flops = {kind: sum(site.get("flops", 0) for site in sites if site["kind"] == kind) for kind in ("contraction", "attention")}
+    assert flops["contraction"] == 6 * weights * BATCH * SEQ
+    assert flops["attention"] == 7 * layers * BATCH * SEQ * SEQ * hidden
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@
 #ifndef WEFT_TARGET_PROGRAM_H
 #define WEFT_TARGET_PROGRAM_H
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "weft/Target/ObjectEmitter.h"
 #include "llvm/Support/JSON.h"
@@ -43,6 +44,14 @@ std::string contentKey(mlir::ModuleOp module);
 /// of a module in the program phase. Fails with a diagnostic on what the
 /// runtime can't do (a product across ranks).
 mlir::FailureOr<llvm::json::Object> buildDescriptor(mlir::ModuleOp module);
+
+/// What a profile tells apart in a program function, in order: launches,
+/// copies, starts and waits of collectives. None in a kernel. Sites are
+/// numbered through the functions of a module.
+llvm::SmallVector<mlir::Operation *> sitesOf(mlir::func::FuncOp function);
+
+/// The descriptor's table of sites, by number.
+llvm::json::Array describeSites(mlir::ModuleOp module);
 
 /// A module of LLVM functions, one per program function, that call the kernels
 /// by name; with the descriptor as the constant `weft_program`.

@@ -71,6 +71,18 @@ struct Collective {
   std::string loc;
 };
 
+/// What one mark of the program says it does (see Program.h).
+struct Site {
+  std::string op;
+  std::string kind;
+  std::string kernel;      // empty: no kernel
+  int64_t collective = -1; // -1: none
+  std::string function;
+  std::string loc;
+  int64_t flops = 0;
+  int64_t bytes = 0;
+};
+
 /// One entry of the schedule.
 struct Call {
   std::string function;
@@ -100,6 +112,7 @@ struct Descriptor {
   OptimizerConfig optimizer;
   std::vector<Slot> slots;
   std::vector<Collective> collectives;
+  std::vector<Site> sites;
   std::vector<Call> step;
 
   /// The slot of that name, or null.

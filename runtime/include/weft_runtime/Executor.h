@@ -12,6 +12,8 @@
 
 namespace weft {
 
+class Profile;
+
 /// The regions of one rank, zeroed; the input region once per microbatch.
 class Regions {
 public:
@@ -48,6 +50,9 @@ public:
 
   /// Called for each collective as it starts, with the running entry.
   std::function<void(const Call &, const Collective &)> onCollective;
+  /// From now on the time between the program's marks is added to `profile`;
+  /// null: marks cost a call of an empty function.
+  void setProfile(Profile *profile);
   /// "all_gather 4 (model.layers.0) of stage0", or "" before the first.
   std::string lastCollective() const;
 
@@ -64,6 +69,8 @@ private:
   static void start(weft_context *context, int64_t collective,
                     const void *const *inputs, void *const *outputs);
   static void wait(weft_context *context, int64_t collective);
+  static void ignoreMark(weft_context *context, int64_t site);
+  static void mark(weft_context *context, int64_t site);
   void issue(int64_t collective, const void *const *inputs,
              void *const *outputs);
   void clearStepSlots();
@@ -76,6 +83,7 @@ private:
   CollectiveRunner collectives;
   std::vector<int64_t> coordinates;
   Context context;
+  Profile *profile = nullptr;
   uint64_t fingerprint = 0;
   std::array<double, 4> writtenFingerprint{};
   const Call *currentCall = nullptr;

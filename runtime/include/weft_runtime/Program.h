@@ -51,6 +51,13 @@
  *                            rank that receives nothing gets zeros
  *          Reductions ("reduce" = sum | max | min) combine in ascending rank
  *          order. Several operands make one bucket.
+ *   "sites": [{"op", "kind", "kernel", "collective", "function", "loc",
+ *              "flops", "bytes"}]                             (optional)
+ *          what `mark` numbers: launches, copies, starts and waits of
+ *          collectives. op = its text for people; kind = contraction |
+ *          attention | rows | elementwise | reduction | lookup | copy |
+ *          collective | other; flops of contractions and attention on this
+ *          rank, absent or 0 for others; bytes it reads and writes
  *   "schedule": {"step": [{"call": "stage0", "microbatch": 0}, ...]}
  *
  * Slots with a meaning of their own
@@ -72,7 +79,7 @@
 extern "C" {
 #endif
 
-#define WEFT_ABI_VERSION 1
+#define WEFT_ABI_VERSION 2
 
 enum weft_region {
   WEFT_REGION_RUN = 0,
@@ -94,6 +101,9 @@ typedef struct weft_context {
   /* Reserved for kernel providers: null today. */
   void (*provider)(struct weft_context *, int64_t call, const void *const *in,
                    void *const *out);
+  /* What the function does from here on, up to the next mark or its end, is
+   * `site` of the descriptor. For profiles: does nothing without one. */
+  void (*mark)(struct weft_context *, int64_t site);
 } weft_context;
 
 /* A function of the program; `regions` holds the base of each weft_region,

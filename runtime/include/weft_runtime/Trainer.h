@@ -18,6 +18,7 @@ struct TrainOptions {
   std::string weights;      // empty: the descriptor's
   std::string metrics;      // empty: none
   std::string dump;         // empty: none
+  std::string profile;      // empty: none
   std::string communicator; // empty: the descriptor's
   std::string runId;
   std::string record; // a file: list the collectives of one step, then end

@@ -11,6 +11,7 @@
  *   1  the sum of fingerprints is that of ranks which disagree
  *   2  the loss is not a number
  *   3  every step takes 20 ms
+ *   4  a mark names no site
  */
 #include "weft_runtime/Program.h"
 
@@ -64,8 +65,24 @@ enum {
   "\"operands\":[{\"dtype\":\"" dtype "\",\"outer\":1,\"inner\":" inner        \
   "}],\"loc\":\"" loc "\"}"
 
+/* What the program marks: its collectives, and the rest between them. */
+enum { GATHER, FORWARD, SCATTER, COUNT, PAUSE, UPDATE, NUM_SITES };
+#define SITE(op, kind, function)                                               \
+  "{\"op\":\"" op "\",\"kind\":\"" kind "\",\"function\":\"" function          \
+  "\",\"flops\":1000}"
+#define SITES                                                                                    \
+  "\"sites\":[" SITE("all_gather", "collective", "stage0") "," SITE(                             \
+      "forward", "contraction",                                                                  \
+      "stage0") "," SITE("reduce_scatter", "collective",                                         \
+                         "stage0") "," SITE("all_reduce", "collective",                          \
+                                            "stage0") "," SITE("pause",                          \
+                                                               "other",                          \
+                                                               "stage0") "," SITE("update",      \
+                                                                                  "elementwise", \
+                                                                                  "stage0_update") "],"
+
 const char weft_program[] =
-    "{\"abi\":1,\"key\":\"" KEY "\","
+    "{\"abi\":2," SITES "\"key\":\"" KEY "\","
     "\"mesh\":[{\"name\":\"dp_shard\",\"axis\":\"dp_shard\",\"size\":" TEXT(
         RANKS) "}],"
                "\"regions\":{\"run\":512,\"step\":512,\"microbatch\":256,"
@@ -167,7 +184,9 @@ void stage0(weft_context *context, char *const *regions) {
   int64_t valid = begin >= BATCH ? 0 : BATCH - begin;
   if (valid > ROWS)
     valid = ROWS;
+  context->mark(context, GATHER);
   collective(context, 0, w, full);
+  context->mark(context, FORWARD);
   for (int64_t i = 0; i < valid; ++i) {
     float y = b[0];
     for (int j = 0; j < WIDTH; ++j)
@@ -178,11 +197,14 @@ void stage0(weft_context *context, char *const *regions) {
   for (int64_t i = 0; i < valid; ++i)
     for (int j = 0; j < WIDTH; ++j)
       full[j] += x[i * WIDTH + j] * scale;
+  context->mark(context, SCATTER);
   collective(context, 1, full, part);
   for (int j = 0; j < SHARD; ++j)
     g_w[j] += part[j];
   *count = valid * scale;
+  context->mark(context, COUNT);
   collective(context, 2, count, counts);
+  context->mark(context, CHAOS == 4 ? NUM_SITES : PAUSE);
   g_b[0] += *counts;
   if (CHAOS == 3)
     usleep(10000);
@@ -192,6 +214,7 @@ void stage0_update(weft_context *context, char *const *regions) {
   char *run = regions[WEFT_REGION_RUN], *step = regions[WEFT_REGION_STEP];
   float *w = (float *)run, *b = (float *)(run + 64);
   float *g_w = (float *)(run + 192), *g_b = (float *)(run + 256);
+  context->mark(context, UPDATE);
   const void *inputs[2] = {step + 320, step + 448};
   void *outputs[2] = {step + 384, step + 0};
   context->start(context, 3, inputs, outputs);

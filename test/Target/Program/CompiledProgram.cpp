@@ -112,6 +112,9 @@ void CompiledProgram::call(const std::string &function,
   context.wait = [](weft_context *context, int64_t id) {
     static_cast<Context *>(context)->program->waited.push_back(id);
   };
+  context.mark = [](weft_context *context, int64_t site) {
+    static_cast<Context *>(context)->program->marked.push_back(site);
+  };
   char *bases[] = {aligned(regions["run"]), aligned(regions["step"]),
                    aligned(regions["microbatch"]), aligned(regions["input"])};
   run(&context, bases);

@@ -57,6 +57,8 @@ public:
   /// Sizes of operands in bytes, to let a collective copy input to output.
   std::vector<StartedCollective> started;
   std::vector<int64_t> waited;
+  /// Sites, in the order in which they were reached.
+  std::vector<int64_t> marked;
 
 private:
   struct Context : weft_context {

@@ -60,6 +60,49 @@ TEST_F(DescriptorTest, CountsOperandsOfCollectivesInElements) {
             parsed("[[0, 0], [2, 1], [1, 2], [3, 3]]"));
 }
 
+TEST_F(DescriptorTest, DescribesTheWorkOfSites) {
+  Object descriptor = describe(R"(
+    #mesh = #dist.mesh<dp = 2>
+    module attributes {dist.mesh = #mesh} {
+    pipe.slot @a : tensor<3x4x5xf32> {kind = "activation", lifetime = "run"}
+    pipe.slot @b : tensor<7x5xf32> {kind = "activation", lifetime = "run"}
+    pipe.slot @q : tensor<2x4x16x8xf32> {kind = "activation", lifetime = "run"}
+    pipe.slot @k : tensor<2x2x16x8xf32> {kind = "activation", lifetime = "run"}
+    pipe.slot @p : tensor<16xi64> {kind = "activation", lifetime = "run"}
+    pipe.slot @c : tensor<3x4x7xf32> {kind = "activation", lifetime = "run"}
+    pipe.slot @o : tensor<2x4x16x8xf32> {kind = "activation", lifetime = "run"}
+    func.func @first(%a: tensor<3x4x5xf32> {pipe.slot = @a}, %b: tensor<7x5xf32> {pipe.slot = @b})
+        -> (tensor<3x4x7xf32> {pipe.slot = @c}) {
+      %c = nn.contract "btd,od->bto" %a, %b : (tensor<3x4x5xf32>, tensor<7x5xf32>) -> tensor<3x4x7xf32> loc("model.head")
+      %s = dist.all_reduce "sum" %c over #mesh ["dp"] : (tensor<3x4x7xf32>) -> tensor<3x4x7xf32>
+      return %s : tensor<3x4x7xf32>
+    }
+    func.func @second(%q: tensor<2x4x16x8xf32> {pipe.slot = @q}, %k: tensor<2x2x16x8xf32> {pipe.slot = @k}, %p: tensor<16xi64> {pipe.slot = @p})
+        -> (tensor<2x4x16x8xf32> {pipe.slot = @o}) {
+      %o, %l = nn.attention %q, %k, %k, %p, %p {causal, scale = 1.0 : f64} : (tensor<2x4x16x8xf32>, tensor<2x2x16x8xf32>, tensor<2x2x16x8xf32>, tensor<16xi64>, tensor<16xi64>) -> (tensor<2x4x16x8xf32>, tensor<2x4x16xf32>)
+      return %o : tensor<2x4x16x8xf32>
+    }
+    })");
+  const llvm::json::Array &sites = *descriptor.getArray("sites");
+  ASSERT_EQ(sites.size(), 4u);
+  const Object &product = *sites[0].getAsObject();
+  EXPECT_EQ(product.getString("op"), "contract btd,od->bto 3x4x5, 7x5");
+  EXPECT_EQ(product.getString("kind"), "contraction");
+  EXPECT_EQ(product.getInteger("flops"), 2 * 3 * 4 * 7 * 5);
+  EXPECT_EQ(product.getInteger("bytes"), 4 * (60 + 35 + 84));
+  EXPECT_EQ(product.getString("function"), "first");
+  EXPECT_EQ(product.getString("loc"), "model.head");
+  EXPECT_TRUE(product.getString("kernel")->starts_with("contract_"));
+  EXPECT_EQ(sites[1].getAsObject()->getString("op"), "all_reduce");
+  EXPECT_EQ(sites[2].getAsObject()->getString("op"), "wait");
+  EXPECT_EQ(sites[2].getAsObject()->getInteger("collective"), 0);
+  // Two products of 16 x 16 scores and 8, half of them masked.
+  const Object &attention = *sites[3].getAsObject();
+  EXPECT_EQ(attention.getString("kind"), "attention");
+  EXPECT_EQ(attention.getInteger("flops"), 2 * 2 * 2 * 4 * 16 * 16 * 8 / 2);
+  EXPECT_EQ(attention.getString("function"), "second");
+}
+
 TEST_F(DescriptorTest, DescribesSlotsByTheirLayout) {
   Object descriptor = describe(R"(
     #mesh = #dist.mesh<dp = 2, tp = 3>

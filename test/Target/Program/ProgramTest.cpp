@@ -203,6 +203,7 @@ TEST(Program, StartsAndWaitsForEachCollective) {
   program.call("f", {0, 0});
   ASSERT_EQ(program.started.size(), 2u);
   EXPECT_EQ(program.waited, (Ints{0, 1}));
+  EXPECT_EQ(program.marked, (Ints{0, 1, 2, 3})) << "each start, each wait";
   // Straight between slots, the reduction in place.
   EXPECT_EQ(program.started[0].inputs,
             (std::vector<const void *>{program.slot<float>("a").data(),
