@@ -265,7 +265,8 @@ void GradientProof::provePath(const Path &path, pipe::SlotOp slot,
   for (int atom = 0; atom < mesh().numAtoms(); ++atom) {
     StringRef name = mesh().axes()[mesh().axisOfAtom(atom)].name;
     bool isData = name.starts_with("dp_") || name == "cp";
-    bool differs = !(placements.of(path.value, atom) & kReplicated);
+    PlacementSet set = placements.of(path.value, atom);
+    bool differs = !(set & kReplicated);
     bool staysPartial = placementOf(slot, atom) & partialSet(ReduceKind::Sum);
     bool needsSum =
         isData && differs && !staysPartial && !isUsedInShards(parameter, atom);
@@ -273,7 +274,7 @@ void GradientProof::provePath(const Path &path, pipe::SlotOp slot,
     if (path.sums[atom] > 1)
       fail(path.value, slot,
            "is summed " + llvm::Twine(path.sums[atom]) + " times over " + axis);
-    else if (path.sums[atom] == 1 && !differs)
+    else if (path.sums[atom] == 1 && set == kReplicated)
       fail(path.value, slot,
            "is summed over " + axis + ", whose ranks hold the same value");
     else if (path.sums[atom] == 0 && needsSum)

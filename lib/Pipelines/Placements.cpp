@@ -10,7 +10,9 @@
 //   shard_slice     replicate            shard(dim)
 //   make_partial    replicate            partial(kind)
 //   coordinate, extent                   the start of a shard
-//   slice, pad, mask_tail                as the operand
+//   slice, pad                           as the operand
+//   mask_tail       shard(dim) where     as the operand
+//                   it masks a shard
 //   any other       every way its rule has for one axis: none, a factor, the
 //                   operands of a linear set partial
 #include "Placements.h"
@@ -222,8 +224,13 @@ PlacementSet Placements::visitResult(OpResult result, int axis) {
     Step step = stepOf(move, issued.index, before);
     return before & step.from ? step.to : 0;
   }
-  if (isa<nn::SliceOp, nn::PadOp, nn::MaskTailOp>(op))
+  if (isa<nn::SliceOp, nn::PadOp>(op))
     return of(op->getOperand(0), axis);
+  if (auto mask = dyn_cast<nn::MaskTailOp>(op)) {
+    PlacementSet before = of(mask.getInput(), axis);
+    bool isShard = of(mask.getExtent(), axis) == kShardStart;
+    return isShard ? before & shardSet(mask.getDim()) : before;
+  }
   if (auto reshape = dyn_cast<nn::ReshapeOp>(op))
     return visitReshape(reshape, of(reshape.getInput(), axis));
   // The start of a shard cut by several axes is a sum of coordinates.

@@ -31,7 +31,7 @@ walkStep(ModuleOp module,
 static int64_t bytesOf(TypeRange types) {
   int64_t bytes = 0;
   for (Type type : types)
-    bytes += prog::bytesOf(cast<ShapedType>(type));
+    bytes += dist::bytesOf(cast<ShapedType>(type));
   return bytes;
 }
 
@@ -99,7 +99,7 @@ std::vector<CollectiveCall> weft::callsOfStep(ModuleOp module) {
     auto kind = op->getAttrOfType<StringAttr>("kind");
     std::string what = llvm::formatv(
         "{0}{1} of {2} ({3}) in @{4}", op->getName().stripDialect(),
-        kind ? " " + kind.str() : std::string(), operands,
+        kind ? (" " + kind.getValue()).str() : std::string(), operands,
         prog::nameOf(op->getLoc()), function.getSymName());
     calls.push_back({std::move(what), {atoms.begin(), atoms.end()}});
   });

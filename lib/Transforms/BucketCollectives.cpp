@@ -44,13 +44,10 @@ struct Bucket {
 };
 } // namespace
 
-static int64_t bytesOf(Operation *op) {
+static int64_t operandBytes(Operation *op) {
   int64_t bytes = 0;
-  for (Value operand : op->getOperands()) {
-    auto type = cast<RankedTensorType>(operand.getType());
-    bytes += type.getNumElements() *
-             llvm::divideCeil(type.getElementType().getIntOrFloatBitWidth(), 8);
-  }
+  for (Type type : op->getOperandTypes())
+    bytes += dist::bytesOf(cast<RankedTensorType>(type));
   return bytes;
 }
 
@@ -76,7 +73,7 @@ static SmallVector<Bucket> collectBuckets(func::FuncOp function,
     BucketKey key{op.getName().getIdentifier(), op.getAttr("axes"),
                   op.getAttr("kind"), mayCross ? Attribute() : unit,
                   isBackward};
-    int64_t bytes = bytesOf(&op);
+    int64_t bytes = operandBytes(&op);
     Bucket *bucket = llvm::find_if(buckets, [&](Bucket &candidate) {
       return candidate.key == key &&
              (!mayCross || candidate.bytes + bytes <= bucketBytes);

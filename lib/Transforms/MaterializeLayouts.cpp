@@ -69,9 +69,7 @@ private:
 } // namespace
 
 static int64_t numBytes(Value value) {
-  auto type = cast<RankedTensorType>(value.getType());
-  return type.getNumElements() *
-         llvm::divideCeil(type.getElementType().getIntOrFloatBitWidth(), 8);
+  return dist::bytesOf(cast<RankedTensorType>(value.getType()));
 }
 
 /// The bytes that a constraint moves of a partial value: none if it asks for

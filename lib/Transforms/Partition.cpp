@@ -144,6 +144,18 @@ Value Partitioner::mask(Location loc, Value value, RankedTensorType type,
                                 builder.getF64FloatAttr(neutral));
 }
 
+/// The element that counts for nothing where `op` reduces an operand of
+/// `type`. An index operand has none: there it is the label that is ignored,
+/// which is out of any range too.
+static double neutralOf(Operation *op, Type type, ReduceKind kind) {
+  constexpr double kIgnoredIndex = -100, kMost = 0x1.fffffffffffffp62;
+  if (isa<FloatType>(type))
+    return neutralOf(kind);
+  if (isa<FloatType>(getElementTypeOrSelf(op->getResult(0))))
+    return kIgnoredIndex;
+  return std::clamp(neutralOf(kind), -kMost, kMost);
+}
+
 /// Overwrites the padding of operands along factors that are reduced here:
 /// padding has unspecified content, and 0 times NaN is NaN.
 void Partitioner::maskOperands(Operation *op, Operation *local,
@@ -155,11 +167,12 @@ void Partitioner::maskOperands(Operation *op, Operation *local,
     for (auto [i, tensor] : llvm::enumerate(rule.operands)) {
       auto type = cast<RankedTensorType>(op->getOperand(i).getType());
       int dim = dimOfFactor(tensor, number);
-      if (dim < 0 || !isa<FloatType>(type.getElementType()) ||
+      if (dim < 0 ||
           layoutIn(op->getOperand(i)).isEven(mesh, dim, type.getDimSize(dim)))
         continue;
-      local->setOperand(i, mask(op->getLoc(), local->getOperand(i), type, dim,
-                                neutralOf(factor.reduce)));
+      local->setOperand(
+          i, mask(op->getLoc(), local->getOperand(i), type, dim,
+                  neutralOf(op, type.getElementType(), factor.reduce)));
     }
   }
 }

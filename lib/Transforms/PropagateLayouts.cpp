@@ -79,12 +79,6 @@ private:
 
 } // namespace
 
-static int64_t bytesOf(Value value) {
-  auto type = cast<RankedTensorType>(value.getType());
-  return type.getNumElements() *
-         llvm::divideCeil(type.getElementType().getIntOrFloatBitWidth(), 8);
-}
-
 /// Makes a value take exactly `layout`; partial axes are closed too.
 void Propagation::fix(Value value, const Layout &layout, Priority priority) {
   TensorWishes &tensor = wishesOf(value);
@@ -146,7 +140,8 @@ LogicalResult Propagation::collect(func::FuncOp function) {
     node.tensors.append(op.operand_begin(), op.operand_end());
     node.tensors.append(op.result_begin(), op.result_end());
     for (Value value : node.tensors)
-      node.bytes.push_back(bytesOf(value));
+      node.bytes.push_back(
+          dist::bytesOf(cast<RankedTensorType>(value.getType())));
     nodes.try_emplace(&op, std::move(node));
   }
   return success();

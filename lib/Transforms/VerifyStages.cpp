@@ -14,46 +14,30 @@ namespace weft {
 using namespace mlir;
 using namespace weft;
 
-/// Checks one argument or result; `what` says which.
-static LogicalResult verifyBinding(func::FuncOp function, StringRef what,
-                                   Type type, FlatSymbolRefAttr name,
-                                   SymbolTable &symbols) {
-  if (!name)
-    return function.emitError()
-           << what << " of @" << function.getName() << " names no slot";
-  auto slot = symbols.lookup<pipe::SlotOp>(name.getValue());
-  if (!slot)
-    return function.emitError() << what << " of @" << function.getName()
-                                << " names no known slot: got " << name;
-  if (slot.getType() != type)
-    return function.emitError()
-           << what << " of @" << function.getName()
-           << " has another type than its slot " << name << ": got " << type
-           << ", expected " << slot.getType();
-  return success();
+/// No slot is read by two arguments or written by two results.
+static LogicalResult
+verifyOnce(func::FuncOp function, StringRef what, unsigned count,
+           FlatSymbolRefAttr (*slotOf)(func::FuncOp, int)) {
+  bool isOk = true;
+  llvm::DenseSet<Attribute> seen;
+  for (unsigned i = 0; i < count; ++i) {
+    auto name = slotOf(function, i);
+    if (!name || seen.insert(name).second)
+      continue;
+    function.emitError("slot ") << name << " is " << what;
+    isOk = false;
+  }
+  return success(isOk);
 }
 
 static LogicalResult verifyFunction(func::FuncOp function,
                                     SymbolTable &symbols) {
-  bool isOk = true;
-  llvm::DenseSet<Attribute> read, written;
-  for (auto [i, type] : llvm::enumerate(function.getArgumentTypes())) {
-    auto name = pipe::slotOfArgument(function, i);
-    isOk &=
-        succeeded(verifyBinding(function, "an argument", type, name, symbols));
-    if (name && !read.insert(name).second) {
-      function.emitError("slot ") << name << " is read by two arguments";
-      isOk = false;
-    }
-  }
-  for (auto [i, type] : llvm::enumerate(function.getResultTypes())) {
-    auto name = pipe::slotOfResult(function, i);
-    isOk &= succeeded(verifyBinding(function, "a result", type, name, symbols));
-    if (name && !written.insert(name).second) {
-      function.emitError("slot ") << name << " is written by two results";
-      isOk = false;
-    }
-  }
+  bool isOk = succeeded(pipe::verifyBindings(function, symbols));
+  isOk &=
+      succeeded(verifyOnce(function, "read by two arguments",
+                           function.getNumArguments(), pipe::slotOfArgument));
+  isOk &= succeeded(verifyOnce(function, "written by two results",
+                               function.getNumResults(), pipe::slotOfResult));
   return success(isOk);
 }
 

@@ -32,28 +32,9 @@ static LogicalResult verifyValue(Value value, dist::MeshAttr mesh) {
   return failure();
 }
 
-static LogicalResult verifySlot(func::FuncOp function, Type type,
-                                FlatSymbolRefAttr name, SymbolTable &symbols) {
-  auto slot =
-      name ? symbols.lookup<pipe::SlotOp>(name.getValue()) : pipe::SlotOp();
-  if (!slot)
-    return function.emitError("an argument or result of @")
-           << function.getName() << " names no slot";
-  if (slot.getType() == type)
-    return success();
-  return function.emitError("type does not agree with slot ")
-         << name << ": got " << type << ", expected " << slot.getType();
-}
-
 static LogicalResult verifyFunction(func::FuncOp function, dist::MeshAttr mesh,
                                     SymbolTable &symbols) {
-  bool isOk = true;
-  for (auto [i, type] : llvm::enumerate(function.getArgumentTypes()))
-    isOk &= succeeded(
-        verifySlot(function, type, pipe::slotOfArgument(function, i), symbols));
-  for (auto [i, type] : llvm::enumerate(function.getResultTypes()))
-    isOk &= succeeded(
-        verifySlot(function, type, pipe::slotOfResult(function, i), symbols));
+  bool isOk = succeeded(pipe::verifyBindings(function, symbols));
   function.walk([&](Operation *op) {
     if (isa<dist::ConstrainOp>(op)) {
       op->emitOpError("is left in the typed phase").attachNote()

@@ -56,6 +56,16 @@ MESHES = [
 ]
 QUICK = _BOTH
 
+# Where shards are smaller than what they are cut from: one query head of a group, positions that don't divide.
+EDGES = [
+    _mesh(("tp", 8), sets=(_SEQUENCE,), suffix=", one query head a rank"),
+    _mesh(
+        ("dp_shard", 3),
+        sets=('plan.layouts."lm_head:output"="dp_shard = shard(1)"',),
+        suffix=", positions cut in 22, 22, 20",
+    ),
+]
+
 # Microbatches with unequal numbers of labels that count, one of them with none.
 MICROBATCHES = [
     Case(

@@ -2,15 +2,15 @@
 """Three training steps on every mesh equal eager PyTorch on one device: losses, all gradients, all parameters."""
 
 import pytest
-from cases import MESHES, MICROBATCHES, QUICK, Case
-from lab import Lab
+from cases import EDGES, MESHES, MICROBATCHES, QUICK, Case
+from lab import Lab, weft
 
 
 def _marked(cases: list[Case]) -> list:
     return [pytest.param(case, marks=() if case == QUICK else pytest.mark.slow, id=case.name) for case in cases]
 
 
-@pytest.mark.parametrize("case", _marked(MESHES + MICROBATCHES))
+@pytest.mark.parametrize("case", _marked(MESHES + EDGES + MICROBATCHES))
 def test_virtual_ranks(lab: Lab, case: Case) -> None:
     lab.require_parity(lab.simulate(lab.artefact("tiny", case), case), "tiny", case)
 
@@ -21,6 +21,12 @@ def test_virtual_ranks_with_tied_embeddings(lab: Lab, case: Case) -> None:
     lab.require_parity(lab.simulate(lab.artefact("tiny-tied", case), case), "tiny-tied", case)
 
 
-@pytest.mark.parametrize("case", _marked(MESHES + MICROBATCHES))
+@pytest.mark.parametrize("case", _marked(MESHES + EDGES + MICROBATCHES))
 def test_processes(lab: Lab, case: Case) -> None:
     lab.require_parity(lab.train(lab.artefact("tiny", case), case), "tiny", case)
+
+
+@pytest.mark.parametrize("case", _marked(MESHES + EDGES + MICROBATCHES))
+def test_proofs_hold(lab: Lab, case: Case) -> None:
+    proved = weft("check", lab.artefact("tiny", case)).splitlines()
+    assert proved and all(line.startswith("ok ") for line in proved)

@@ -117,6 +117,16 @@ func.func @masks_with_the_neutral_element(%x: tensor<10x8xf32, #rows>) {
   return
 }
 
+// A label in padding is one that is ignored.
+// CHECK-LABEL: func.func @masks_labels
+func.func @masks_labels(%x: tensor<10x8xf32, #rows>, %labels: tensor<10xi64, #rows>) {
+  // CHECK: %[[X:.*]] = nn.mask_tail {{.*}} dim 0 value 0.000000e+00
+  // CHECK: %[[LABELS:.*]] = nn.mask_tail {{.*}} dim 0 value -1.000000e+02 : (tensor<3xi64>, tensor<i64>) -> tensor<3xi64>
+  // CHECK: nn.cross_entropy %[[X]], %[[LABELS]]
+  %sum, %lse = nn.cross_entropy %x, %labels : (tensor<10x8xf32, #rows>, tensor<10xi64, #rows>) -> (tensor<f32, #part>, tensor<10xf32, #rows>)
+  return
+}
+
 // Padding that nothing reduces over stays what it is.
 // CHECK-LABEL: func.func @masks_nothing_that_is_not_reduced
 func.func @masks_nothing_that_is_not_reduced(%x: tensor<10x8xf32, #rows>, %even: tensor<8x8xf32, #rows>) {

@@ -50,7 +50,7 @@ func.func @f() {
 
 // -----
 
-// expected-error@+1 {{an argument or result of @f names no slot}}
+// expected-error@+1 {{an argument of @f names no slot}}
 func.func @f(%x: tensor<4xf32, #dist.layout<#dist.mesh<>>>) {
   return
 }
@@ -58,7 +58,7 @@ func.func @f(%x: tensor<4xf32, #dist.layout<#dist.mesh<>>>) {
 // -----
 
 pipe.slot @x : tensor<4xf32, #dist.layout<#dist.mesh<>>> {kind = "input", lifetime = "microbatch"}
-// expected-error@+1 {{type does not agree with slot @x: got 'tensor<5xf32, #dist.layout<#dist.mesh<>>>', expected 'tensor<4xf32, #dist.layout<#dist.mesh<>>>'}}
+// expected-error@+1 {{an argument of @f has another type than its slot @x: got 'tensor<5xf32, #dist.layout<#dist.mesh<>>>', expected 'tensor<4xf32, #dist.layout<#dist.mesh<>>>'}}
 func.func @f(%x: tensor<5xf32, #dist.layout<#dist.mesh<>>> {pipe.slot = @x}) {
   return
 }

@@ -68,6 +68,11 @@ RankedTensorType localType(RankedTensorType type) {
   return RankedTensorType::get(shape, type.getElementType());
 }
 
+int64_t bytesOf(ShapedType type) {
+  return type.getNumElements() *
+         llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+}
+
 ArrayAttr axesAttr(MeshAttr meshAttr, ArrayRef<int> atoms) {
   const Mesh &mesh = meshAttr.getMesh();
   SmallVector<Attribute> names;

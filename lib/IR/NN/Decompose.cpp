@@ -92,7 +92,8 @@ SmallVector<Value> RotaryOp::decompose(OpBuilder &builder) {
 // Attention
 //===----------------------------------------------------------------------===//
 
-AttentionScores weft::nn::attentionScores(Expressions &e, AttentionOp op) {
+template <typename OpT>
+AttentionScores weft::nn::attentionScores(Expressions &e, OpT op) {
   ArrayRef<int64_t> q = plainType(op.getQuery()).getShape();
   ArrayRef<int64_t> k = plainType(op.getKey()).getShape();
   int64_t heads = k[1], group = q[1] / k[1];
@@ -108,6 +109,7 @@ AttentionScores weft::nn::attentionScores(Expressions &e, AttentionOp op) {
                             plainType(result.scores).getShape(), {3, 4});
   return result;
 }
+template AttentionScores weft::nn::attentionScores(Expressions &, AttentionOp);
 
 SmallVector<Value> AttentionOp::decompose(OpBuilder &builder) {
   Expressions e = partsOf(*this, builder);
@@ -132,6 +134,31 @@ SmallVector<Value> AttentionOp::decompose(OpBuilder &builder) {
                  lse.getElementType())};
 }
 
+/// The weights come back from lse; a row without keys has none to come back.
+SmallVector<Value> AttentionGradOp::decompose(OpBuilder &builder) {
+  Expressions e = partsOf(*this, builder);
+  AttentionScores parts = attentionScores(e, *this);
+  Value scores = parts.scores;
+  ArrayRef<int64_t> shape = plainType(scores).getShape();
+  Type type = plainType(scores).getElementType();
+  auto overKeys = [&](Value x) {
+    Value rows = e.cast(e.reshape(x, shape.drop_back()), type);
+    return e.broadcastOver(rows, scores, 4);
+  };
+  Value weights = e.exp(e.sub(scores, overKeys(getLse())));
+  if (parts.mask)
+    weights = e.selectOrZero(parts.mask, weights);
+  Value dout = e.reshape(getDout(), plainType(parts.query).getShape());
+  Value dweights = e.contract("bkgsd,bktd->bkgst", dout, getValue());
+  Value mean = e.reduceSum(e.mul(getDout(), getOut()), 3);
+  Value dscores = e.scale(e.mul(weights, e.sub(dweights, overKeys(mean))),
+                          getScale().convertToDouble());
+  Value dquery = e.contract("bkgst,bktd->bkgsd", dscores, getKey());
+  return {e.reshape(dquery, plainType(getQuery()).getShape()),
+          e.contract("bkgst,bkgsd->bktd", dscores, parts.query),
+          e.contract("bkgst,bkgsd->bktd", weights, dout)};
+}
+
 //===----------------------------------------------------------------------===//
 // Cross-entropy
 //===----------------------------------------------------------------------===//
@@ -153,4 +180,19 @@ SmallVector<Value> CrossEntropyOp::decompose(OpBuilder &builder) {
   RankedTensorType type = plainType(getLse());
   return {e.reduceAll(ReduceOpKind::sum, losses),
           e.cast(lse, type.getElementType())};
+}
+
+SmallVector<Value> CrossEntropyGradOp::decompose(OpBuilder &builder) {
+  Expressions e = partsOf(*this, builder);
+  Value logits = getLogits(), labels = getLabels();
+  RankedTensorType type = plainType(logits);
+  int64_t dim = lastDim(logits);
+  Value lse = e.cast(getLse(), type.getElementType());
+  Value weights = e.exp(e.sub(logits, e.broadcastOver(lse, logits, dim)));
+  Value label = PlaceOp::create(builder, e.loc, type, e.constant(lse, 1.0),
+                                labels, getOffset());
+  Value counts = e.compare(Predicate::ne, labels, -100.0);
+  Value seed = e.cast(getSeed(), type.getElementType());
+  return {e.selectOrZero(e.broadcastOver(counts, logits, dim),
+                         e.mul(e.sub(weights, label), e.fill(seed, logits)))};
 }

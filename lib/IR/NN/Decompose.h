@@ -15,7 +15,8 @@ struct AttentionScores {
   mlir::Value scores; // [B, K, G, S, T]
   mlir::Value mask;   // [B, K, G, S, T] of i1; null if every key counts
 };
-AttentionScores attentionScores(Expressions &e, AttentionOp op);
+/// Of an `AttentionOp` or an `AttentionGradOp`.
+template <typename OpT> AttentionScores attentionScores(Expressions &e, OpT op);
 
 /// concat(-x2, x1) of the halves x1, x2 of the last dim.
 mlir::Value rotateHalves(Expressions &e, mlir::Value x);

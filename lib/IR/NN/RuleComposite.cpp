@@ -57,7 +57,8 @@ struct AttentionFactors {
     int keys = rule.add(k[2], FactorKind::Whole);
     int size = rule.add(q[3], FactorKind::Whole);
     DimFactors heads = {kvHeads};
-    if (q[1] != k[1])
+    // Of one head it isn't known whether it is a group of its own.
+    if (q[1] != k[1] || k[1] == 1)
       heads.push_back(rule.add(q[1] / k[1], rowKind));
     query = {{batch}, heads, {rows}, {size}};
     key = {{batch}, {kvHeads}, {keys}, {size}};

@@ -89,6 +89,35 @@ int resultOfSlot(func::FuncOp function, StringRef slot) {
   return -1;
 }
 
+static LogicalResult verifyBinding(func::FuncOp function, StringRef what,
+                                   Type type, FlatSymbolRefAttr name,
+                                   SymbolTable &symbols) {
+  if (!name)
+    return function.emitError()
+           << what << " of @" << function.getName() << " names no slot";
+  auto slot = symbols.lookup<SlotOp>(name.getValue());
+  if (!slot)
+    return function.emitError() << what << " of @" << function.getName()
+                                << " names no known slot: got " << name;
+  if (slot.getType() != type)
+    return function.emitError()
+           << what << " of @" << function.getName()
+           << " has another type than its slot " << name << ": got " << type
+           << ", expected " << slot.getType();
+  return success();
+}
+
+LogicalResult verifyBindings(func::FuncOp function, SymbolTable &symbols) {
+  bool isOk = true;
+  for (auto [i, type] : llvm::enumerate(function.getArgumentTypes()))
+    isOk &= succeeded(verifyBinding(function, "an argument", type,
+                                    slotOfArgument(function, i), symbols));
+  for (auto [i, type] : llvm::enumerate(function.getResultTypes()))
+    isOk &= succeeded(verifyBinding(function, "a result", type,
+                                    slotOfResult(function, i), symbols));
+  return success(isOk);
+}
+
 static DictionaryAttr slotAttrs(MLIRContext *context, StringRef slot) {
   NamedAttribute attr(StringAttr::get(context, kSlotAttrName),
                       FlatSymbolRefAttr::get(context, slot));

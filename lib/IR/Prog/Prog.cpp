@@ -111,11 +111,6 @@ BufferOp bufferOf(Value memref) {
   return memref.getDefiningOp<BufferOp>();
 }
 
-int64_t bytesOf(ShapedType type) {
-  return type.getNumElements() *
-         llvm::divideCeil(type.getElementTypeBitWidth(), 8);
-}
-
 StringRef nameOf(Location loc) {
   if (auto name = dyn_cast<NameLoc>(loc))
     return name.getName().getValue();

@@ -60,6 +60,10 @@ mlir::RankedTensorType withoutLayout(mlir::RankedTensorType type);
 /// The type each rank holds for a typed tensor.
 mlir::RankedTensorType localType(mlir::RankedTensorType type);
 
+/// Bytes of a memref or a tensor as it lies in memory (i1 as a byte), layouts
+/// aside.
+int64_t bytesOf(mlir::ShapedType type);
+
 /// Names of `atoms` as an array attribute, whole axes merged:
 /// [tp.0, tp.1] is ["tp"].
 mlir::ArrayAttr axesAttr(MeshAttr mesh, llvm::ArrayRef<int> atoms);

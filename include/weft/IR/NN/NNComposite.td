@@ -101,7 +101,9 @@ def NN_AttentionOp
   }];
 }
 
-def NN_AttentionGradOp : NN_GradOp<"attention_grad"> {
+def NN_AttentionGradOp
+    : NN_GradOp<"attention_grad",
+                [DeclareOpInterfaceMethods<DecomposeOpInterface>]> {
   let summary = "cotangents of attention";
   let description = [{
     From dout, q, k, v, out, lse and the positions: dq, dk, dv. Kv heads sum
@@ -174,7 +176,9 @@ def NN_CrossEntropyOp
 }
 
 def NN_CrossEntropyGradOp
-    : NN_GradOp<"cross_entropy_grad", [OffsetOpInterface]> {
+    : NN_GradOp<"cross_entropy_grad",
+                [OffsetOpInterface,
+                 DeclareOpInterfaceMethods<DecomposeOpInterface>]> {
   let summary = "cotangent of cross_entropy's logits";
   let description = [{
     (exp(logits - lse) - [c + offset = label]) * seed where the label is not

@@ -22,6 +22,11 @@ inline constexpr llvm::StringLiteral kSlotAttrName = "pipe.slot";
 mlir::FlatSymbolRefAttr slotOfArgument(mlir::func::FuncOp function, int index);
 mlir::FlatSymbolRefAttr slotOfResult(mlir::func::FuncOp function, int index);
 
+/// Verifies that every argument and result of `function` is bound to a slot of
+/// its type, with an error for each that is not.
+mlir::LogicalResult verifyBindings(mlir::func::FuncOp function,
+                                   mlir::SymbolTable &symbols);
+
 /// The number of the argument bound to `slot`, or -1.
 int argumentOfSlot(mlir::func::FuncOp function, llvm::StringRef slot);
 /// The number of the result bound to `slot`, or -1.

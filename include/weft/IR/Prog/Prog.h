@@ -34,8 +34,7 @@ int regionNumber(llvm::StringRef name);
 /// The buffer that a memref is, or is a view of; null if neither.
 BufferOp bufferOf(mlir::Value memref);
 
-/// Bytes of a memref, or of a tensor as it lies in memory (i1 as a byte).
-int64_t bytesOf(mlir::ShapedType type);
+using dist::bytesOf;
 
 /// The name in a location, "model.layers.0.mlp/grad"; empty without one.
 llvm::StringRef nameOf(mlir::Location loc);
