@@ -160,6 +160,7 @@ void registerWeftPipelines() {
       "weft-to-scheduled", "from an exported model to the scheduled phase",
       {addPlanPasses, addDifferentiationPasses, addLayoutPasses,
        addPartitionPasses, addSchedulePasses});
+  registerProgramPipeline();
 }
 
 } // namespace weft

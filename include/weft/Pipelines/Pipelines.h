@@ -22,8 +22,13 @@ void addPartitionPasses(mlir::OpPassManager &pm, const Config &config);
 void addSchedulePasses(mlir::OpPassManager &pm, const Config &config);
 
 /// Registers `--weft-to-typed`, `--weft-to-scheduled` with `weft-opt`, with
-/// the plan file as option `config` and values over it as `set`.
+/// the plan file as option `config` and values over it as `set`; and
+/// `--weft-to-program`.
 void registerWeftPipelines();
+
+/// Registers `--weft-to-program=output=DIR cpu=NAME`: from one rank's view, of
+/// whatever functions, to `program.so` and `manifest.json`.
+void registerProgramPipeline();
 
 } // namespace weft
 
