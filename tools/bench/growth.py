@@ -126,8 +126,8 @@ def main() -> None:
             found.append({"quantity": quantity.name, "exponents": exponents, "points": points})
             series = {"step, least": "least_ms", "processors, per step": "cpu_ms"}
             curves = {name: [(point["value"], point[key]) for point in points] for name, key in series.items()}
-            curves |= {f"x^{fit.exponent:.2f}": [(x, fit.at(x)) for x, _ in curves["step, least"]] for name, fit in fits.items() if name == "time"}
-            charts.append(Curves(f"{quantity.name}, size {arguments.size}", quantity.name, "ms", curves))
+            fitted = {f"x^{fit.exponent:.2f}": [(value, fit.at(value)) for value in quantity.values] for name, fit in fits.items() if name == "time"}
+            charts.append(Curves(f"{quantity.name}, size {arguments.size}", quantity.name, "ms", curves, fitted))
     write_results({"size": arguments.size, "quantities": found}, arguments.json)
     if arguments.picture:
         draw(charts, arguments.picture)

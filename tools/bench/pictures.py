@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures of results: groups of bars, and curves with fitted lines. matplotlib is loaded when one is drawn."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 COLORS = ("#1b6ca8", "#e07b39", "#c4432b", "#8a8f98", "#5b6068", "#6aa84f")
@@ -20,12 +20,13 @@ class Bars:
 
 @dataclass(frozen=True)
 class Curves:
-    """Points per name over a quantity, both axes logarithmic."""
+    """Points per name over a quantity, both axes logarithmic; fitted lines are dashed."""
 
     title: str
     quantity: str
     unit: str
     points: dict[str, list[tuple[float, float]]]
+    fitted: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
 
 
 def draw(charts: list[Bars | Curves], file: Path) -> None:
@@ -63,6 +64,8 @@ def _draw_bars(axis: object, chart: Bars) -> None:
 def _draw_curves(axis: object, chart: Curves) -> None:
     for i, (name, points) in enumerate(chart.points.items()):
         axis.plot(*zip(*points, strict=True), marker="o", label=name, color=COLORS[i % len(COLORS)])
+    for name, points in chart.fitted.items():
+        axis.plot(*zip(*points, strict=True), linestyle="--", label=name, color="black", linewidth=1)
     axis.set_xscale("log", base=2)
     axis.set_yscale("log")
     axis.set_xlabel(chart.quantity)

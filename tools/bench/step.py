@@ -133,7 +133,7 @@ def summarise(events: list[Row]) -> Row:
 
 
 def picture_of(events: list[Row]) -> list[Bars]:
-    """Step times and memory, a group of bars per size and mode."""
+    """Step times, alone and against Weft's, and memory: a group of bars per size and mode."""
     labels = [f"{event['size']} {event['mode']}" for event in events]
     names = dict.fromkeys(row["name"] for event in events for row in event["rows"])
 
@@ -142,7 +142,8 @@ def picture_of(events: list[Row]) -> list[Bars]:
 
     arithmetic = {"arithmetic alone": [event["limit_ms"] for event in events]}
     times = Bars(f"a training step, {RANKS} ranks, median", "ms", labels, values("median_ms") | arithmetic, is_logarithmic=True)
-    return [times, Bars("peak resident memory of a process", "MiB", labels, values("peak_mib"))]
+    against = {name: [row / weft if row else None for row, weft in zip(own, values("median_ms")["weft"], strict=True)] for name, own in times.values.items()}
+    return [Bars("the same, weft = 1", "times weft", labels, against), times, Bars("peak resident memory of a process", "MiB", labels, values("peak_mib"))]
 
 
 def main() -> None:
