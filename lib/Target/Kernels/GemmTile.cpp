@@ -4,6 +4,8 @@
 
 #include "GemmTile.h"
 
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+
 using namespace mlir;
 
 namespace weft {
@@ -37,25 +39,57 @@ private:
 
   Values start() {
     Type type = b.vec(lanes, b.f32());
-    Values sums(tile.rows * registers, b.constant(type, 0.0));
+    auto zeros = [&]() -> Values {
+      return Values(tile.rows * registers, b.constant(type, 0.0));
+    };
     if (!tile.accumulate)
+      return zeros();
+    auto loads = [&]() -> Values {
+      Values sums;
+      for (int64_t row = 0; row < tile.rows; ++row)
+        for (int64_t part = 0; part < registers; ++part)
+          sums.push_back(b.load(tile.c, cAt(row, part * lanes), lanes,
+                                maskAt(part * lanes)));
       return sums;
-    for (int64_t row = 0; row < tile.rows; ++row)
-      for (int64_t part = 0; part < registers; ++part)
-        sums[row * registers + part] =
-            b.load(tile.c, cAt(row, part * lanes), lanes, maskAt(part * lanes));
-    return sums;
+    };
+    if (!tile.fresh)
+      return loads();
+    SmallVector<Type> types(tile.rows * registers, type);
+    return b.choose(tile.fresh, types, zeros, loads);
   }
 
   Values chain(size_t level, Value aBase, Value bBase, ValueRange sums) {
     const KLevel &k = tile.k[level];
-    return b.loop(k.lo, k.hi, 1, sums, [&](Value iv, ValueRange current) {
+    auto body = [&](Value iv, ValueRange current) {
       Value aAt = b.at(aBase, iv, k.aStride);
       Value bAt = b.at(bBase, iv, k.bStride);
       if (level + 1 < tile.k.size())
         return chain(level + 1, aAt, bAt, current);
       return step(aAt, bAt, current);
-    });
+    };
+    if (level + 1 < tile.k.size() || tile.unroll == 1)
+      return b.loop(k.lo, k.hi, 1, sums, body);
+    return unrolled(k, sums, body);
+  }
+
+  /// Whole groups of `unroll` steps, then the rest one by one.
+  Values unrolled(const KLevel &k, ValueRange sums,
+                  llvm::function_ref<Values(Value, ValueRange)> body) {
+    Value rest =
+        b.createOrFold<arith::RemUIOp>(b.sub(k.hi, k.lo), b.index(tile.unroll));
+    Value end = b.sub(k.hi, rest);
+    Values next =
+        b.loop(k.lo, end, tile.unroll, sums, [&](Value iv, ValueRange current) {
+          if (tile.fetch)
+            tile.fetch(iv);
+          Values chained(current);
+          for (int64_t i = 0; i < tile.unroll; ++i)
+            chained = body(b.add(iv, b.index(i)), chained);
+          return chained;
+        });
+    if (getConstantIntValue(rest) == 0)
+      return next;
+    return b.loop(end, k.hi, 1, next, body);
   }
 
   Values step(Value aAt, Value bAt, ValueRange sums) {

@@ -29,13 +29,18 @@ struct GemmTile {
   int64_t cRow = 0;
   int64_t cColumn = 1;
   int64_t rows = 0, columns = 0;
-  /// Start from C instead of +0.
+  /// Start from C instead of +0; with `fresh`, only where it is false.
   bool accumulate = false;
+  Value fresh;
   /// B may be read past `columns` (a padded panel).
   bool padded = false;
   /// Applied to each register before it is stored; `column` is its first.
   using FinishFn = std::function<Value(Value sum, int64_t row, int64_t column)>;
   FinishFn finish;
+  /// Steps of the innermost k in one iteration; `fetch`, if any, is called at
+  /// the start of each with its first k, to ask for memory that is read later.
+  int64_t unroll = 1;
+  std::function<void(Value k)> fetch;
 };
 
 /// Emits the tile; rows <= tileRows, columns <= tileCols of the target.

@@ -241,6 +241,13 @@ void KernelBuilder::store(Value value, Value memory, Value position,
     vector::StoreOp::create(*this, value, memory, ValueRange{position});
 }
 
+void KernelBuilder::prefetch(Value memory, Value position, Fetch purpose) {
+  memref::PrefetchOp::create(*this, memory, ValueRange{position},
+                             /*isWrite=*/purpose == Fetch::Write,
+                             /*localityHint=*/purpose == Fetch::Far ? 2 : 3,
+                             /*isDataCache=*/true);
+}
+
 Value KernelBuilder::mask(Value count, int64_t lanes) {
   return vector::CreateMaskOp::create(*this, vec(lanes, getI1Type()),
                                       ValueRange{count});

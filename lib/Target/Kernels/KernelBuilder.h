@@ -36,6 +36,10 @@ using Values = SmallVector<Value>;
 /// and a NaN may be lost.
 enum class Combine { Sum, Max, Min, Product, FastMax };
 
+/// What memory is fetched for: to be read soon, to be read some time later, or
+/// to be written.
+enum class Fetch { Near, Far, Write };
+
 /// Number of partials of a reduction over the last dim.
 inline constexpr int64_t kPartials = 64;
 
@@ -94,6 +98,8 @@ public:
   /// Loads `lanes` elements (1: a scalar); lanes where `mask` is off are 0.
   Value load(Value memory, Value position, int64_t lanes = 1, Value mask = {});
   void store(Value value, Value memory, Value position, Value mask = {});
+  /// Asks for the cache line at `position`, which has to lie in `memory`.
+  void prefetch(Value memory, Value position, Fetch purpose);
   Value mask(Value count, int64_t lanes);
   /// Splits [0, count) into full vectors and one masked tail.
   void vectorLoop(int64_t count, int64_t lanes,

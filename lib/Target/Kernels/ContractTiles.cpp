@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The loop nest around the register tile.
+//
+// 1. m is cut into blocks whose rows of A stay in the second cache, k into
+//    blocks only where it is very long (C is kept in f32 in between).
+// 2. Per block of m, block of k and panel of n: pack B's panel [k][columns],
+//    then run tiles down m. A is read by broadcasts: in place if its rows are
+//    contiguous along k, else from panels [k][rows].
+// 3. Memory is fetched while tiles compute: each tile asks for its part of C,
+//    for its share of B's next panel and, as long as A is new, for the next
+//    tile's rows.
+//
+// Further letters of m and n become outer loops; further letters of k nest
+// inside the chain.
+
+#include "ContractTiles.h"
+
+#include "GemmTile.h"
+
+using namespace mlir;
+
+namespace weft {
+
+namespace {
+/// k steps of one iteration of a tile, and floats of a cache line.
+constexpr int64_t kUnroll = 8, kLine = 16;
+
+/// Sizes of the blocks; the whole extent where blocking does not pay.
+struct Blocks {
+  int64_t rows; // of a tile
+  int64_t k, m;
+  bool pack, packA;
+
+  /// Elements of a panel of B, with room for transposing past its end.
+  int64_t panelB(const Groups &groups, const TargetInfo &target) const;
+  /// Elements between panels of A: one line more than needed, so that they
+  /// don't fall into one set of the cache, and for a store past the end.
+  int64_t strideA() const {
+    return (k * rows + kLine - 1) / kLine * kLine + kLine;
+  }
+  int64_t panelsA() const {
+    return packA ? (m + rows - 1) / rows * strideA() : 0;
+  }
+};
+} // namespace
+
+int64_t Blocks::panelB(const Groups &groups, const TargetInfo &target) const {
+  if (!pack)
+    return 0;
+  int64_t depth = extent(ArrayRef(groups.k).drop_back()) * k + target.lanes;
+  return depth * target.tileCols();
+}
+
+/// `count` in equal parts of at most `most`, each a multiple of `step`.
+static int64_t evenParts(int64_t count, int64_t most, int64_t step) {
+  if (count <= most)
+    return count;
+  int64_t parts = llvm::divideCeil(count, most);
+  return llvm::alignTo(llvm::divideCeil(count, parts), step);
+}
+
+/// 24 sums of 16 lanes keep both ports of a wide CPU busy with panels from the
+/// second cache; 12 of 8 lanes are what 16 registers hold.
+static int64_t tileRowsFor(const TargetInfo &target) {
+  return target.lanes == 16 ? 12 : target.lanes == 8 ? 6 : 4;
+}
+
+static Blocks planBlocks(const ContractSpec &spec, const Groups &groups,
+                         const TargetInfo &target) {
+  // Half again the room counts as fitting: a block less packs B once less.
+  constexpr int64_t kLongest = 704, kCacheFloats = 3 << 17;
+  const Letter &n = groups.n.back(), &k = groups.k.back(), &m = groups.m.back();
+  bool singleK = groups.k.size() == 1;
+  Blocks blocks;
+  blocks.rows = tileRowsFor(target);
+  blocks.pack = n.b != 1 || extent(groups.m) >= 64;
+  // Between blocks of k the sums are in C.
+  bool cut = singleK && (n.c == 1 || n.size == 1) && spec.cType.isF32();
+  blocks.k = cut ? evenParts(k.size, kLongest, kLine) : k.size;
+  int64_t most = std::max(kCacheFloats / blocks.k, 8 * blocks.rows);
+  blocks.m = evenParts(m.size, most, blocks.rows);
+  blocks.packA = blocks.pack && singleK && groups.m.size() == 1 && k.a != 1 &&
+                 m.a == 1 && blocks.rows <= target.lanes &&
+                 extent(groups.n) >= 2 * target.tileCols();
+  return blocks;
+}
+
+int64_t tiledScratchBytes(const ContractSpec &spec, const Groups &groups,
+                          const TargetInfo &target) {
+  Blocks blocks = planBlocks(spec, groups, target);
+  return 4 * (blocks.panelB(groups, target) + blocks.panelsA());
+}
+
+namespace {
+class TiledEmitter {
+public:
+  TiledEmitter(KernelBuilder &b, const ContractSpec &spec, const Groups &groups)
+      : b(b), groups(groups), blocks(planBlocks(spec, groups, b.target)),
+        m(groups.m.back()), n(groups.n.back()), k(groups.k.back()),
+        cols(b.target.tileCols()) {
+    memoryA = b.arg(groups.swapped ? 1 : 0);
+    memoryB = b.arg(groups.swapped ? 0 : 1);
+    memoryC = b.arg(2);
+    int64_t sizeB = blocks.panelB(groups, b.target);
+    if (blocks.pack)
+      panel = b.scratch(3, 0, sizeB, b.f32());
+    if (blocks.packA)
+      panelA = b.scratch(3, 4 * sizeB, blocks.panelsA(), b.f32());
+  }
+
+  void emit(Bases bases) {
+    forTiles(b, m.size, blocks.m, [&](Value m0, int64_t rows) {
+      Bases block = bases.advance(b, m0, m);
+      if (blocks.k >= k.size)
+        return kBlock({block, b.index(0), b.index(k.size), rows});
+      b.loop(b.index(0), b.index(k.size), blocks.k, [&](Value lo) {
+        Value hi = b.min(b.add(lo, b.index(blocks.k)), b.index(k.size));
+        kBlock({block, lo, hi, rows});
+      });
+    });
+  }
+
+private:
+  /// Rows of m and steps of k that panels are packed for.
+  struct Block {
+    Bases bases;
+    Value lo, hi;
+    int64_t rows;
+  };
+  /// A panel of B: bases at its first column, its number and width.
+  struct Panel {
+    const Block &block;
+    Bases bases;
+    Value column;
+    int64_t columns;
+  };
+
+  void kBlock(const Block &block);
+  void panelTiles(const Panel &at);
+  void tile(const Panel &at, Bases bases, Value row, int64_t rows);
+  void packRows(const Block &block);
+  void pack(ArrayRef<Letter> outer, Value base, Value flat, const Panel &at);
+  void packInner(Value base, Value flat, const Panel &at);
+  Value packedRegister(Value source, int64_t column, int64_t columns);
+  void fetchC(const GemmTile &t);
+  void fetchNextPanel(const Panel &at, Value row);
+  std::function<void(Value)> fetchRows(const Panel &at, const GemmTile &t,
+                                       Value row);
+
+  KernelBuilder &b;
+  const Groups &groups;
+  Blocks blocks;
+  Letter m, n, k;
+  int64_t cols;
+  Value memoryA, memoryB, memoryC, panel, panelA;
+};
+} // namespace
+
+void TiledEmitter::kBlock(const Block &block) {
+  if (blocks.packA)
+    packRows(block);
+  nestLetters(b, ArrayRef(groups.n).drop_back(), block.bases, [&](Bases outer) {
+    forTiles(b, n.size, cols, [&](Value column, int64_t columns) {
+      panelTiles({block, outer.advance(b, column, n), column, columns});
+    });
+  });
+}
+
+void TiledEmitter::panelTiles(const Panel &at) {
+  if (blocks.pack)
+    pack(ArrayRef(groups.k).drop_back(), at.bases.b, b.index(0), at);
+  nestLetters(b, ArrayRef(groups.m).drop_back(), at.bases, [&](Bases outer) {
+    forTiles(b, at.block.rows, blocks.rows, [&](Value row, int64_t rows) {
+      tile(at, outer.advance(b, row, m), row, rows);
+    });
+  });
+}
+
+void TiledEmitter::tile(const Panel &at, Bases bases, Value row, int64_t rows) {
+  GemmTile t;
+  t.a = memoryA, t.aBase = bases.a, t.aRow = m.a;
+  t.b = memoryB, t.bBase = bases.b;
+  t.c = memoryC, t.cBase = bases.c, t.cRow = m.c;
+  t.cColumn = std::max<int64_t>(n.c, 1);
+  t.rows = rows, t.columns = at.columns;
+  t.accumulate = blocks.k < k.size;
+  t.padded = blocks.pack;
+  // Tails are short: they are not worth the code.
+  bool isFull = rows == blocks.rows && at.columns == cols;
+  t.unroll = isFull ? kUnroll : 1;
+  if (t.accumulate)
+    t.fresh = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, at.block.lo,
+                                    b.index(0));
+  int64_t step = cols;
+  for (const Letter &letter : llvm::reverse(groups.k)) {
+    bool inner = &letter == &groups.k.back();
+    t.k.insert(t.k.begin(), {inner ? at.block.lo : b.index(0),
+                             inner ? at.block.hi : b.index(letter.size),
+                             letter.a, blocks.pack ? step : letter.b});
+    step *= letter.size;
+  }
+  // Panels count k from the block's start.
+  if (blocks.pack)
+    t.bBase = b.mul(at.block.lo, b.index(-cols)), t.b = panel;
+  if (blocks.packA) {
+    Value number = arith::DivUIOp::create(b, row, b.index(blocks.rows));
+    t.a = panelA, t.aRow = 1, t.k.back().aStride = blocks.rows;
+    t.aBase = b.at(b.mul(at.block.lo, b.index(-blocks.rows)), number,
+                   blocks.strideA());
+  }
+  fetchC(t);
+  fetchNextPanel(at, row);
+  if (isFull)
+    t.fetch = fetchRows(at, t, row);
+  emitGemmTile(b, t);
+}
+
+//===----------------------------------------------------------------------===//
+// Fetching ahead
+//===----------------------------------------------------------------------===//
+
+/// The lines a tile will write, long before it does.
+void TiledEmitter::fetchC(const GemmTile &t) {
+  if (t.cColumn != 1)
+    return;
+  for (int64_t row = 0; row < t.rows; ++row)
+    for (int64_t column = 0; column < t.columns; column += kLine)
+      b.prefetch(memoryC, b.add(t.cBase, b.index(row * t.cRow + column)),
+                 Fetch::Write);
+}
+
+/// This tile's share of what the next panel of B is packed from. Past the last
+/// panel the same one is asked for again, which costs little.
+void TiledEmitter::fetchNextPanel(const Panel &at, Value row) {
+  bool alongK = k.b == 1;
+  if (!blocks.pack || groups.k.size() > 1 || !(alongK || n.b == 1) ||
+      at.columns < cols)
+    return;
+  constexpr int64_t kMost = 32;
+  int64_t perRun = llvm::divideCeil(alongK ? blocks.k : cols, kLine);
+  int64_t lines = perRun * (alongK ? cols : blocks.k);
+  int64_t tiles = llvm::divideCeil(at.block.rows, blocks.rows);
+  int64_t share = std::min<int64_t>(kMost, llvm::divideCeil(lines, tiles));
+  Value last = b.index(n.size - cols);
+  Value next = b.min(b.add(at.column, b.index(cols)), last);
+  Value base =
+      b.at(b.at(at.bases.b, b.sub(next, at.column), n.b), at.block.lo, k.b);
+  Value number = arith::DivUIOp::create(b, row, b.index(blocks.rows));
+  Value first = b.mul(number, b.index(share));
+  Value end = b.index(lines - 1);
+  for (int64_t i = 0; i < share; ++i) {
+    Value line = b.min(b.add(first, b.index(i)), end);
+    Value run = arith::DivUIOp::create(b, line, b.index(perRun));
+    Value offset = arith::RemUIOp::create(b, line, b.index(perRun));
+    Value start = b.at(base, run, alongK ? n.b : k.b);
+    b.prefetch(memoryB, b.at(start, offset, kLine), Fetch::Far);
+  }
+}
+
+/// Rows of A that lie in place: a line ahead into the first cache; with the
+/// first panel of B also the next tile's into the second.
+std::function<void(Value)>
+TiledEmitter::fetchRows(const Panel &at, const GemmTile &t, Value row) {
+  if (blocks.packA || k.a != 1 || t.rows < blocks.rows || k.size < 2 * kLine ||
+      groups.k.size() > 1)
+    return {};
+  Value isFirst =
+      arith::CmpIOp::create(b, arith::CmpIPredicate::eq, at.column, b.index(0));
+  Value isInside = arith::CmpIOp::create(
+      b, arith::CmpIPredicate::ule, row,
+      b.index(std::max<int64_t>(0, at.block.rows - 2 * blocks.rows)));
+  Value ahead = b.select(b.createOrFold<arith::AndIOp>(isFirst, isInside),
+                         b.index(blocks.rows * t.aRow), b.index(0));
+  Value aBase = t.aBase, next = b.add(aBase, ahead);
+  Value last = b.sub(at.block.hi, b.index(1)), lo = at.block.lo;
+  int64_t rows = t.rows, aRow = t.aRow;
+  return [=, this](Value step) {
+    Value near = b.add(aBase, b.min(b.add(step, b.index(kLine)), last));
+    for (int64_t r = 0; r < rows; ++r)
+      b.prefetch(memoryA, b.add(near, b.index(r * aRow)), Fetch::Near);
+    // A line lasts two steps: half of the rows in each.
+    Value half = b.mul(
+        arith::RemUIOp::create(
+            b, arith::DivUIOp::create(b, b.sub(step, lo), b.index(kUnroll)),
+            b.index(2)),
+        b.index(rows / 2 * aRow));
+    Value far = b.add(b.add(next, half), step);
+    for (int64_t r = 0; r < (rows + 1) / 2; ++r)
+      b.prefetch(memoryA, b.add(far, b.index(r * aRow)), Fetch::Far);
+  };
+}
+
+//===----------------------------------------------------------------------===//
+// Packing
+//===----------------------------------------------------------------------===//
+
+/// Packs a block of A, contiguous along m, into panels [k][tile's rows]: whole
+/// rows are read in order. A store may reach into the next step's elements,
+/// which are written after it.
+void TiledEmitter::packRows(const Block &block) {
+  int64_t lanes = b.target.lanes, step = blocks.rows;
+  int64_t panels = llvm::divideCeil(block.rows, step);
+  int64_t full = block.rows < lanes ? 0 : (block.rows - lanes) / step + 1;
+  b.loop(block.lo, block.hi, 1, [&](Value at) {
+    Value from = b.at(block.bases.a, at, k.a);
+    Value to = b.at(b.index(0), b.sub(at, block.lo), step);
+    auto copy = [&](Value number, Value mask) {
+      Value lanesOfRow = b.load(memoryA, b.at(from, number, step), lanes, mask);
+      b.store(lanesOfRow, panelA, b.at(to, number, blocks.strideA()));
+    };
+    b.loop(full, 1, [&](Value number) { copy(number, {}); });
+    for (int64_t number = full; number < panels; ++number)
+      copy(b.index(number), b.mask(b.index(block.rows - number * step), lanes));
+  });
+}
+
+/// Packs a panel of B, k in the block's range at the innermost level.
+void TiledEmitter::pack(ArrayRef<Letter> outer, Value base, Value flat,
+                        const Panel &at) {
+  if (outer.empty())
+    return packInner(base, flat, at);
+  int64_t below = extent(outer.drop_front()) * k.size * cols;
+  b.loop(outer.front().size, 1, [&](Value iv) {
+    pack(outer.drop_front(), b.at(base, iv, outer.front().b),
+         b.at(flat, iv, below), at);
+  });
+}
+
+void TiledEmitter::packInner(Value base, Value flat, const Panel &at) {
+  if (k.b == 1 && n.b != 1)
+    return packTransposed(b, {memoryB, base, n.b, at.block.lo, at.block.hi,
+                              at.columns, cols, panel, flat});
+  b.loop(at.block.lo, at.block.hi, 1, [&](Value iv) {
+    Value source = b.at(base, iv, k.b);
+    Value row = b.at(flat, b.sub(iv, at.block.lo), cols);
+    for (int64_t column = 0; column < cols; column += b.target.lanes)
+      b.store(packedRegister(source, column, at.columns), panel,
+              b.add(row, b.index(column)));
+  });
+}
+
+/// Columns [column, column + lanes) of one row of B, zero past `columns`.
+Value TiledEmitter::packedRegister(Value source, int64_t column,
+                                   int64_t columns) {
+  int64_t lanes = b.target.lanes;
+  int64_t count = std::clamp<int64_t>(columns - column, 0, lanes);
+  Value packed = b.constant(b.vec(lanes, b.f32()), 0.0);
+  if (count == 0)
+    return packed;
+  if (n.b == 1)
+    return b.load(memoryB, b.add(source, b.index(column)), lanes,
+                  count == lanes ? Value() : b.mask(b.index(count), lanes));
+  for (int64_t lane = 0; lane < count; ++lane)
+    packed = vector::InsertOp::create(
+        b, b.load(memoryB, b.add(source, b.index((column + lane) * n.b))),
+        packed, ArrayRef<int64_t>{lane});
+  return packed;
+}
+
+void emitTiledContract(KernelBuilder &b, const ContractSpec &spec,
+                       const Groups &groups, Bases bases) {
+  TiledEmitter(b, spec, groups).emit(bases);
+}
+
+} // namespace weft
