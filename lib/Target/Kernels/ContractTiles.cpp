@@ -237,7 +237,7 @@ void TiledEmitter::fetchNextPanel(const Panel &at, Value row) {
   if (!blocks.pack || groups.k.size() > 1 || !(alongK || n.b == 1) ||
       at.columns < cols)
     return;
-  constexpr int64_t kMost = 32;
+  constexpr int64_t kMost = 64;
   int64_t perRun = llvm::divideCeil(alongK ? blocks.k : cols, kLine);
   int64_t lines = perRun * (alongK ? cols : blocks.k);
   int64_t tiles = llvm::divideCeil(at.block.rows, blocks.rows);
