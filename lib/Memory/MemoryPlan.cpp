@@ -3,10 +3,12 @@
 // Best fit, largest first. Large values come first because small ones fit into
 // the gaps they leave, not the other way round.
 #include "weft/Memory/MemoryPlan.h"
+#include "Occupancy.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 #include <map>
 #include <numeric>
+#include <tuple>
 
 using llvm::ArrayRef;
 
@@ -19,16 +21,6 @@ int64_t alignMemory(int64_t bytes) {
 bool overlapInTime(const Lifetime &a, const Lifetime &b) {
   return a.first <= b.last && b.first <= a.last;
 }
-
-namespace {
-/// Bytes that are taken, end excluded.
-struct Extent {
-  int64_t begin, end;
-  bool operator<(const Extent &other) const {
-    return begin != other.begin ? begin < other.begin : end < other.end;
-  }
-};
-} // namespace
 
 /// The start of the smallest gap of at least `bytes` between sorted extents,
 /// or the end of the last one.
@@ -45,6 +37,19 @@ static int64_t bestFit(ArrayRef<Extent> taken, int64_t bytes) {
   return best < 0 ? cursor : best;
 }
 
+/// The order of the steps at which something changes: lifetimes that meet are
+/// those whose positions meet, and there are at most two positions a value.
+static std::vector<int64_t> orderedSteps(ArrayRef<Lifetime> values) {
+  std::vector<int64_t> steps;
+  for (const Lifetime &value : values) {
+    steps.push_back(value.first);
+    steps.push_back(value.last);
+  }
+  llvm::sort(steps);
+  steps.erase(llvm::unique(steps), steps.end());
+  return steps;
+}
+
 MemoryPlan planMemory(ArrayRef<Lifetime> values) {
   std::vector<size_t> order(values.size());
   std::iota(order.begin(), order.end(), 0);
@@ -53,64 +58,105 @@ MemoryPlan planMemory(ArrayRef<Lifetime> values) {
       return values[a].bytes > values[b].bytes;
     return values[a].last - values[a].first > values[b].last - values[b].first;
   });
+  std::vector<int64_t> steps = orderedSteps(values);
+  auto position = [&](int64_t step) {
+    return llvm::lower_bound(steps, step) - steps.begin();
+  };
   MemoryPlan plan;
   plan.offsets.resize(values.size());
-  std::vector<size_t> placed;
+  Occupancy occupancy(steps.size());
   std::vector<Extent> taken;
   for (size_t index : order) {
+    const Lifetime &value = values[index];
+    int64_t first = position(value.first), last = position(value.last);
     taken.clear();
-    for (size_t other : placed)
-      if (overlapInTime(values[index], values[other]))
-        taken.push_back(
-            {plan.offsets[other],
-             plan.offsets[other] + alignMemory(values[other].bytes)});
-    llvm::sort(taken);
-    int64_t bytes = alignMemory(values[index].bytes);
-    plan.offsets[index] = bestFit(taken, bytes);
-    plan.bytes = std::max(plan.bytes, plan.offsets[index] + bytes);
-    placed.push_back(index);
+    occupancy.collect(first, last, taken);
+    llvm::sort(taken, [](const Extent &a, const Extent &b) {
+      return a.begin < b.begin;
+    });
+    int64_t bytes = alignMemory(value.bytes);
+    int64_t offset = bestFit(taken, bytes);
+    occupancy.take(first, last, {offset, offset + bytes});
+    plan.offsets[index] = offset;
+    plan.bytes = std::max(plan.bytes, offset + value.bytes);
   }
   return plan;
 }
 
+namespace {
+/// What begins or, one step before, has ended.
+struct Change {
+  int64_t step;
+  bool isBegin;
+  size_t value;
+
+  bool operator<(const Change &other) const {
+    return std::tie(step, isBegin, value) <
+           std::tie(other.step, other.isBegin, other.value);
+  }
+};
+} // namespace
+
+/// Ends before begins, in order of steps.
+static std::vector<Change> changesOf(ArrayRef<Lifetime> values) {
+  std::vector<Change> changes;
+  for (auto [index, value] : llvm::enumerate(values)) {
+    changes.push_back({value.first, /*isBegin=*/true, index});
+    changes.push_back({value.last + 1, /*isBegin=*/false, index});
+  }
+  llvm::sort(changes);
+  return changes;
+}
+
 Peak peakOf(ArrayRef<Lifetime> values) {
-  std::map<int64_t, int64_t> changes;
-  for (const Lifetime &value : values) {
-    changes[value.first] += alignMemory(value.bytes);
-    changes[value.last + 1] -= alignMemory(value.bytes);
-  }
   Peak peak;
-  int64_t live = 0;
-  for (auto [step, change] : changes) {
-    live += change;
-    if (live > peak.bytes)
-      peak = {live, step};
+  int64_t live = 0, highest = 0;
+  for (const Change &change : changesOf(values)) {
+    int64_t bytes = alignMemory(values[change.value].bytes);
+    live += change.isBegin ? bytes : -bytes;
+    if (live > highest) {
+      highest = live;
+      peak.step = change.step;
+    }
   }
+  // Whatever lies last need not be padded.
+  int64_t padding = 0;
+  for (const Lifetime &value : values)
+    if (value.first <= peak.step && peak.step <= value.last)
+      padding = std::max(padding, alignMemory(value.bytes) - value.bytes);
+  peak.bytes = highest - padding;
   return peak;
 }
 
-/// The first two values that share a byte and a step, by a sweep over bytes.
+/// The first two values that share a byte and a step, by a sweep over steps:
+/// as long as live values are disjoint, only neighbours can overlap.
 static std::optional<std::string> verifyDisjoint(const MemoryPlan &plan,
                                                  ArrayRef<Lifetime> values) {
-  std::vector<size_t> order(values.size());
-  std::iota(order.begin(), order.end(), 0);
-  llvm::stable_sort(order, [&](size_t a, size_t b) {
-    return plan.offsets[a] < plan.offsets[b];
-  });
-  std::vector<size_t> open;
-  for (size_t index : order) {
-    llvm::erase_if(open, [&](size_t other) {
-      return plan.offsets[other] + values[other].bytes <= plan.offsets[index];
-    });
-    for (size_t other : open)
-      if (values[index].bytes > 0 &&
-          overlapInTime(values[index], values[other]))
-        return "values \"" + values[other].name + "\" and \"" +
-               values[index].name + "\" overlap at byte " +
-               std::to_string(plan.offsets[index]) + " in step " +
-               std::to_string(
-                   std::max(values[index].first, values[other].first));
-    open.push_back(index);
+  auto meet = [&](size_t a, size_t b) {
+    return "values \"" + values[a].name + "\" and \"" + values[b].name +
+           "\" overlap at byte " + std::to_string(plan.offsets[b]) +
+           " in step " +
+           std::to_string(std::max(values[a].first, values[b].first));
+  };
+  std::map<int64_t, size_t> live; // by offset
+  for (const Change &change : changesOf(values)) {
+    size_t index = change.value;
+    int64_t begin = plan.offsets[index], bytes = values[index].bytes;
+    if (bytes == 0)
+      continue;
+    if (!change.isBegin) {
+      live.erase(begin);
+      continue;
+    }
+    auto next = live.lower_bound(begin);
+    if (next != live.end() && next->first < begin + bytes)
+      return meet(index, next->second);
+    if (next != live.begin()) {
+      size_t before = std::prev(next)->second;
+      if (plan.offsets[before] + values[before].bytes > begin)
+        return meet(before, index);
+    }
+    live.emplace_hint(next, begin, index);
   }
   return std::nullopt;
 }

@@ -6,6 +6,7 @@
 #include "weft/IR/Pipe/Pipe.h"
 #include "weft/IR/Prog/Prog.h"
 #include "weft/Target/Program.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -109,6 +110,54 @@ static json::Object describe(pipe::SlotOp slot, const Mesh &mesh) {
       {"trainable", slot.getTrainable()},
       {"gradient_of", textOrNull(gradientOf)}};
   addLayout(result, mesh, type);
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+/// Bytes from the first on, without the second.
+using Extent = std::pair<int64_t, int64_t>;
+
+/// What `extents` cover, in order and each byte once.
+static SmallVector<Extent> unionOf(SmallVector<Extent> extents) {
+  llvm::sort(extents);
+  SmallVector<Extent> result;
+  for (auto [begin, end] : extents) {
+    if (begin == end)
+      continue;
+    if (result.empty() || result.back().second < begin)
+      result.push_back({begin, end});
+    result.back().second = std::max(result.back().second, end);
+  }
+  return result;
+}
+
+/// The bytes of each region that some slot or buffer has.
+static json::Object occupiedBytes(ModuleOp module) {
+  llvm::MapVector<StringRef, SmallVector<Extent>> regions;
+  for (StringRef name : prog::kRegionNames)
+    regions[name];
+  auto add = [&](StringRef region, int64_t offset, ShapedType type) {
+    regions[region].push_back({offset, offset + prog::bytesOf(type)});
+  };
+  for (auto slot : module.getOps<pipe::SlotOp>()) {
+    auto type = cast<RankedTensorType>(slot.getType());
+    add(slot->getAttrOfType<StringAttr>(prog::kRegionAttrName).getValue(),
+        slot->getAttrOfType<IntegerAttr>(prog::kOffsetAttrName).getInt(),
+        dist::layoutOf(type) ? dist::localType(type) : type);
+  }
+  module.walk([&](prog::BufferOp buffer) {
+    add(buffer.getRegion(), buffer.getOffset(), buffer.getType());
+  });
+  json::Object result;
+  for (auto &[name, extents] : regions) {
+    json::Array list;
+    for (auto [begin, end] : unionOf(std::move(extents)))
+      list.push_back(arrayOf({begin, end}));
+    result[name] = std::move(list);
+  }
   return result;
 }
 
@@ -259,6 +308,7 @@ FailureOr<json::Object> buildDescriptor(ModuleOp module) {
                       {"key", contentKey(module)},
                       {"mesh", meshOf(mesh)},
                       {"regions", objectOf(regions)},
+                      {"occupied", occupiedBytes(module)},
                       {"microbatches", numMicrobatches(calls)},
                       {"batch", batchOf(module)},
                       {"slots", std::move(slots)},

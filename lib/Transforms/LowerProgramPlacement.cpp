@@ -29,6 +29,9 @@ static bool mayOverwrite(OpOperand &use, OpResult result) {
     return false;
   if (isa<dist::AllReduceOp>(op))
     return number == result.getResultNumber();
+  // Its kernel reads an element before it writes it (weft/Target/Kernels.h).
+  if (auto grad = dyn_cast<nn::CrossEntropyGradOp>(op))
+    return &use == &grad.getLogitsMutable();
   auto fused = dyn_cast<prog::FusedOp>(op);
   return fused && llvm::none_of(fused.getBody().getArgument(number).getUsers(),
                                 [](Operation *user) {
@@ -51,7 +54,7 @@ public:
     for (unsigned i = 0; i < function.getNumResults(); ++i)
       placeResult(i);
     for (Operation &op : function.front()) {
-      if (isa<prog::FusedOp, dist::AllReduceOp>(op))
+      if (isa<prog::FusedOp, dist::AllReduceOp, nn::CrossEntropyGradOp>(op))
         overwriteOperands(&op);
       if (auto start = dyn_cast<dist::StartOp>(op))
         overwriteStarted(start);

@@ -2,14 +2,15 @@
 //
 // prog-plan-memory: offsets of slots and temporaries.
 //
-//   1. Slots lie one after the other in their regions.
+//   1. Slots lie one after the other in their regions, each on a line.
 //   2. Per function, lifetimes of temporaries: from the first op that names a
 //      buffer to the last, in program order.
 //   3. One MemoryPlan per function (lib/Memory); the largest sizes the region.
 //   4. Offsets are written on slots and buffers, sizes and the account of what
-//      they are for on the module.
+//      they are for (PlanMemoryAccount.h) on the module. A region ends where
+//      its last value ends: sizes are what a step writes, to the byte.
 // To see a plan: --debug-only=prog-plan-memory.
-#include "weft/Memory/MemoryPlan.h"
+#include "PlanMemoryAccount.h"
 #include "weft/Transforms/Passes.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/Support/DebugLog.h"
@@ -29,23 +30,7 @@ namespace {
 /// Bytes of each region, by name.
 using Regions = llvm::MapVector<StringRef, int64_t>;
 
-/// The temporaries of one function and where they lie.
-struct FunctionPlan {
-  StringRef function;
-  SmallVector<prog::BufferOp> buffers;
-  std::vector<Lifetime> lifetimes;
-  /// Scratch of kernels, not values.
-  llvm::SmallDenseSet<size_t> scratch;
-  MemoryPlan plan;
-};
-
 } // namespace
-
-/// The shape each rank holds of a slot.
-static RankedTensorType localSlotType(pipe::SlotOp slot) {
-  auto type = cast<RankedTensorType>(slot.getType());
-  return dist::layoutOf(type) ? dist::localType(type) : type;
-}
 
 static StringRef regionOf(pipe::SlotOp slot) {
   return slot.getKind() == "input" ? StringRef("input") : slot.getLifetime();
@@ -55,43 +40,18 @@ static void placeSlots(ModuleOp module, Regions &regions) {
   Builder builder(module.getContext());
   for (auto slot : module.getOps<pipe::SlotOp>()) {
     int64_t &end = regions[regionOf(slot)];
+    int64_t offset = alignMemory(end);
     slot->setAttr(prog::kRegionAttrName, builder.getStringAttr(regionOf(slot)));
-    slot->setAttr(prog::kOffsetAttrName, builder.getI64IntegerAttr(end));
-    end += alignMemory(prog::bytesOf(localSlotType(slot)));
+    slot->setAttr(prog::kOffsetAttrName, builder.getI64IntegerAttr(offset));
+    end = offset + prog::bytesOf(localSlotType(slot));
   }
-}
-
-static std::string describe(prog::BufferOp buffer, size_t number) {
-  StringRef name = prog::nameOf(buffer.getLoc());
-  return name.empty() ? "temporary " + std::to_string(number) : name.str();
 }
 
 static FunctionPlan planFunction(func::FuncOp function) {
-  FunctionPlan result;
-  result.function = function.getSymName();
-  DenseMap<Operation *, size_t> numbers;
-  for (auto [step, op] : llvm::enumerate(function.front())) {
-    if (isa<prog::ViewOp>(op))
-      continue;
-    auto launch = dyn_cast<prog::LaunchOp>(op);
-    for (Value operand : op.getOperands()) {
-      prog::BufferOp buffer = prog::bufferOf(operand);
-      if (buffer.getSlot())
-        continue;
-      auto [entry, isNew] = numbers.try_emplace(buffer, result.buffers.size());
-      if (isNew) {
-        result.buffers.push_back(buffer);
-        result.lifetimes.push_back({describe(buffer, entry->second),
-                                    prog::bytesOf(buffer.getType()),
-                                    static_cast<int64_t>(step), 0});
-      }
-      result.lifetimes[entry->second].last = step;
-      if (launch && llvm::is_contained(launch.getScratch(), operand))
-        result.scratch.insert(entry->second);
-    }
-  }
-  result.plan = planMemory(result.lifetimes);
-  LDBG() << result.function << "\n" << toString(result.plan, result.lifetimes);
+  FunctionPlan result{function, temporariesOf(function), {}};
+  result.plan = planMemory(result.temporaries.lifetimes);
+  LDBG() << function.getSymName() << "\n"
+         << toString(result.plan, result.temporaries.lifetimes);
   return result;
 }
 
@@ -106,116 +66,11 @@ static void applyPlans(ModuleOp module, ArrayRef<FunctionPlan> plans,
                            .getInt());
   });
   for (const FunctionPlan &plan : plans)
-    for (auto [op, offset] : llvm::zip(plan.buffers, plan.plan.offsets)) {
+    for (auto [op, offset] :
+         llvm::zip(plan.temporaries.buffers, plan.plan.offsets)) {
       prog::BufferOp buffer = op;
       buffer.setOffset(base + offset);
     }
-}
-
-//===----------------------------------------------------------------------===//
-// The account
-//===----------------------------------------------------------------------===//
-
-namespace {
-
-/// One line of the list of largest values.
-struct NamedBytes {
-  std::string name;
-  int64_t bytes;
-};
-
-/// What memory is for, at the fullest step of the fullest function.
-class Account {
-public:
-  Account(ModuleOp module, const Regions &regions)
-      : builder(module.getContext()), module(module), regions(regions) {}
-
-  DictionaryAttr build(ArrayRef<FunctionPlan> plans);
-
-private:
-  void addSlots();
-  void addTemporaries(const FunctionPlan &plan);
-  void add(StringRef category, const Twine &name, int64_t bytes,
-           int64_t copies = 1);
-
-  Builder builder;
-  ModuleOp module;
-  const Regions &regions;
-  llvm::MapVector<StringRef, int64_t> categories;
-  std::vector<NamedBytes> values;
-};
-
-} // namespace
-
-/// Batch inputs are there once per microbatch.
-static int64_t numMicrobatches(ModuleOp module) {
-  int64_t count = 1;
-  for (auto schedule : module.getOps<pipe::ScheduleOp>())
-    for (auto entry : schedule.getEntries().getAsRange<DictionaryAttr>())
-      if (auto microbatch = entry.getAs<IntegerAttr>("microbatch"))
-        count = std::max(count, microbatch.getInt() + 1);
-  return count;
-}
-
-static StringRef categoryOf(pipe::SlotOp slot) {
-  return llvm::StringSwitch<StringRef>(slot.getKind())
-      .Case("parameter", "parameters")
-      .Case("buffer", "buffers")
-      .Case("gradient", "gradients")
-      .Case("optimizer", "optimizer")
-      .Case("input", "inputs")
-      .Case("scalar", "scalars")
-      .Default("activations");
-}
-
-void Account::add(StringRef category, const Twine &name, int64_t bytes,
-                  int64_t copies) {
-  categories[category] += alignMemory(bytes) * copies;
-  values.push_back({name.str(), bytes * copies});
-}
-
-void Account::addSlots() {
-  int64_t copies = numMicrobatches(module);
-  for (auto slot : module.getOps<pipe::SlotOp>())
-    add(categoryOf(slot), slot.getSymName(), prog::bytesOf(localSlotType(slot)),
-        slot.getKind() == "input" ? copies : 1);
-}
-
-void Account::addTemporaries(const FunctionPlan &plan) {
-  int64_t step = peakOf(plan.lifetimes).step;
-  for (auto [number, value] : llvm::enumerate(plan.lifetimes))
-    if (value.first <= step && step <= value.last)
-      add(plan.scratch.contains(number) ? "scratch" : "activations",
-          plan.function + ": " + value.name, value.bytes);
-}
-
-DictionaryAttr Account::build(ArrayRef<FunctionPlan> plans) {
-  for (StringRef category : {"parameters", "gradients", "optimizer", "buffers",
-                             "scalars", "inputs", "activations", "scratch"})
-    categories[category] = 0;
-  addSlots();
-  if (!plans.empty())
-    addTemporaries(*llvm::max_element(
-        plans, [](const FunctionPlan &a, const FunctionPlan &b) {
-          return a.plan.bytes < b.plan.bytes;
-        }));
-  NamedAttrList fields;
-  for (auto [name, bytes] : categories)
-    fields.append(name, builder.getI64IntegerAttr(bytes));
-  int64_t peak = 0;
-  for (auto [name, bytes] : regions)
-    peak += bytes * (name == "input" ? numMicrobatches(module) : 1);
-  fields.append("peak", builder.getI64IntegerAttr(peak));
-  llvm::stable_sort(values, [](const NamedBytes &a, const NamedBytes &b) {
-    return a.bytes > b.bytes;
-  });
-  SmallVector<Attribute> largest;
-  for (const NamedBytes &value : ArrayRef(values).take_front(10))
-    largest.push_back(builder.getDictionaryAttr(
-        {builder.getNamedAttr("bytes", builder.getI64IntegerAttr(value.bytes)),
-         builder.getNamedAttr("name", builder.getStringAttr(value.name))}));
-  fields.append("largest", builder.getArrayAttr(largest));
-  return fields.getDictionary(module.getContext());
 }
 
 //===----------------------------------------------------------------------===//
@@ -245,20 +100,15 @@ struct PlanMemoryPass : weft::impl::PlanMemoryPassBase<PlanMemoryPass> {
       if (!function.isDeclaration() &&
           !function->hasAttr(prog::kKernelAttrName))
         plans.push_back(planFunction(function));
-    for (const FunctionPlan &plan : plans)
-      if (auto message = verify(plan.plan, plan.lifetimes)) {
-        module.emitError(*message);
-        return signalPassFailure();
-      }
-    int64_t base = regions["microbatch"];
+    int64_t base = alignMemory(regions["microbatch"]);
     applyPlans(module, plans, base);
     for (const FunctionPlan &plan : plans)
-      regions["microbatch"] =
-          std::max(regions["microbatch"], base + plan.plan.bytes);
+      if (plan.plan.bytes > 0)
+        regions["microbatch"] =
+            std::max(regions["microbatch"], base + plan.plan.bytes);
     module->setAttr(prog::kRegionsAttrName,
                     regionsAttr(&getContext(), regions));
-    module->setAttr(prog::kMemoryAttrName,
-                    Account(module, regions).build(plans));
+    module->setAttr(prog::kMemoryAttrName, accountFor(module, plans));
   }
 };
 } // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // prog-verify: the contract of the program phase, all violations at once.
+#include "Temporaries.h"
 #include "weft/Transforms/Passes.h"
 #include <set>
 
@@ -41,7 +42,10 @@ private:
   void verify(Operation *op);
   void verifyCollective(prog::CollectiveOp op);
   void verifyBuffer(prog::BufferOp buffer);
+  void verifySlotBuffer(prog::BufferOp buffer, StringRef slot);
   void verifyLaunch(prog::LaunchOp launch);
+  void verifySlots();
+  void verifyTemporaries(func::FuncOp function);
   void verifyTypes(prog::LaunchOp launch, StringRef what, ValueRange memory,
                    TypeRange tensors);
   InFlightDiagnostic error(Operation *op) {
@@ -52,6 +56,8 @@ private:
   ModuleOp module;
   SymbolTable symbols;
   DictionaryAttr regions;
+  /// Where the slots of a region end.
+  llvm::StringMap<int64_t> slotBytes;
   int64_t numCollectives = 0;
   /// Calls of the function that are not waited for yet.
   std::set<int64_t> underWay;
@@ -59,6 +65,18 @@ private:
 };
 
 } // namespace
+
+void ProgramVerifier::verifySlotBuffer(prog::BufferOp buffer, StringRef name) {
+  auto slot = symbols.lookup<pipe::SlotOp>(name);
+  auto offset = slot ? slot->getAttrOfType<IntegerAttr>(prog::kOffsetAttrName)
+                     : IntegerAttr();
+  if (!offset)
+    error(buffer) << "names no slot that has a place: got @" << name;
+  else if (offset.getInt() != static_cast<int64_t>(buffer.getOffset()))
+    error(buffer) << "does not lie where its slot does: got offset "
+                  << static_cast<int64_t>(buffer.getOffset()) << ", expected "
+                  << offset.getInt();
+}
 
 void ProgramVerifier::verifyBuffer(prog::BufferOp buffer) {
   int64_t offset = buffer.getOffset();
@@ -69,6 +87,42 @@ void ProgramVerifier::verifyBuffer(prog::BufferOp buffer) {
   else if (!size || end > size.getInt())
     error(buffer) << "ends behind its region: got byte " << end
                   << ", expected at most " << (size ? size.getInt() : 0);
+  else if (auto slot = buffer.getSlot())
+    verifySlotBuffer(buffer, *slot);
+}
+
+/// Slots of a region share no byte, and buffers of slots lie where they do.
+void ProgramVerifier::verifySlots() {
+  for (StringRef region : prog::kRegionNames) {
+    SlotPlan slots = slotsOf(module, region);
+    if (auto message = weft::verify(slots.plan, slots.lifetimes)) {
+      isOk = false;
+      module.emitError("region \"") << region << "\": " << *message;
+    }
+    slotBytes[region] = slots.plan.bytes;
+  }
+}
+
+/// Temporaries that are in use at the same time share no byte, with each other
+/// or with slots.
+void ProgramVerifier::verifyTemporaries(func::FuncOp function) {
+  Temporaries temporaries = temporariesOf(function);
+  MemoryPlan plan;
+  for (prog::BufferOp buffer : temporaries.buffers) {
+    int64_t offset = buffer.getOffset();
+    if (offset < 0)
+      return; // verifyBuffer has said so
+    if (buffer.getRegion() != "microbatch")
+      error(buffer) << "is no slot's in a region of slots: got \""
+                    << buffer.getRegion() << "\", expected \"microbatch\"";
+    if (offset < slotBytes["microbatch"])
+      error(buffer) << "lies among slots: got offset " << offset
+                    << ", expected at least " << slotBytes["microbatch"];
+    plan.offsets.push_back(offset);
+    plan.bytes = std::max(plan.bytes, offset + prog::bytesOf(buffer.getType()));
+  }
+  if (auto message = weft::verify(plan, temporaries.lifetimes))
+    error(function) << *message;
 }
 
 void ProgramVerifier::verifyTypes(prog::LaunchOp launch, StringRef what,
@@ -132,6 +186,7 @@ LogicalResult ProgramVerifier::run() {
   if (!regions)
     return module.emitError("module has no sizes of regions").attachNote()
            << "run prog-plan-memory";
+  verifySlots();
   for (auto function : module.getOps<func::FuncOp>()) {
     if (function.isDeclaration() || function->hasAttr(prog::kKernelAttrName))
       continue;
@@ -141,6 +196,7 @@ LogicalResult ProgramVerifier::run() {
     }
     for (Operation &op : function.front())
       verify(&op);
+    verifyTemporaries(function);
     for (int64_t id : underWay)
       error(function) << "does not wait for call " << id;
     underWay.clear();

@@ -15,27 +15,39 @@ using namespace weft;
 
 static int64_t rounded(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
-Regions::Regions(const Descriptor &descriptor, Communicator &communicator)
-    : inputStride(rounded(descriptor.regionBytes[WEFT_REGION_INPUT])) {
+Regions::Regions(const Descriptor &descriptor, Communicator &communicator,
+                 int64_t guard)
+    : stride(inputStride(descriptor)) {
   for (int region = 0; region < WEFT_NUM_REGIONS; ++region) {
-    int64_t bytes = region == WEFT_REGION_INPUT
-                        ? inputStride * descriptor.microbatches
-                        : descriptor.regionBytes[region];
-    first[region] = static_cast<char *>(communicator.allocate(bytes));
+    int64_t bytes = plannedBytes(descriptor, region) + guard;
+    whole[region] = {static_cast<char *>(communicator.allocate(bytes)),
+                     static_cast<size_t>(bytes)};
   }
 }
 
-int64_t Regions::bytes(const Descriptor &descriptor) {
+int64_t Regions::inputStride(const Descriptor &descriptor) {
+  return rounded(descriptor.regionBytes[WEFT_REGION_INPUT]);
+}
+
+int64_t Regions::plannedBytes(const Descriptor &descriptor, int region) {
+  int64_t before = region == WEFT_REGION_INPUT
+                       ? inputStride(descriptor) * (descriptor.microbatches - 1)
+                       : 0;
+  return before + descriptor.regionBytes[region];
+}
+
+int64_t Regions::bytes(const Descriptor &descriptor, int64_t guard) {
   int64_t total = 0;
   for (int region = 0; region < WEFT_NUM_REGIONS; ++region)
-    total += rounded(descriptor.regionBytes[region]) *
-             (region == WEFT_REGION_INPUT ? descriptor.microbatches : 1);
+    total += rounded(plannedBytes(descriptor, region) + guard);
   return total;
 }
 
 std::array<char *, WEFT_NUM_REGIONS> Regions::bases(int64_t microbatch) const {
-  std::array<char *, WEFT_NUM_REGIONS> result = first;
-  result[WEFT_REGION_INPUT] += microbatch * inputStride;
+  std::array<char *, WEFT_NUM_REGIONS> result;
+  for (int region = 0; region < WEFT_NUM_REGIONS; ++region)
+    result[region] = whole[region].data();
+  result[WEFT_REGION_INPUT] += microbatch * stride;
   return result;
 }
 
@@ -48,13 +60,14 @@ bool weft::isUpdate(const Call &call) {
 }
 
 int64_t Executor::sharedBytes(const Descriptor &descriptor) {
-  return Regions::bytes(descriptor) +
+  return Regions::bytes(descriptor, Regions::guardBytes) +
          CollectiveRunner::scratchBytes(descriptor) + 4096;
 }
 
-Executor::Executor(const Program &program, Communicator &communicator)
+Executor::Executor(const Program &program, Communicator &communicator,
+                   int64_t guard)
     : program(program), communicator(communicator),
-      memory(program.descriptor, communicator),
+      memory(program.descriptor, communicator, guard),
       collectives(program.descriptor, communicator),
       coordinates(program.descriptor.mesh.coordinates(communicator.rank())) {
   context.abi_version = WEFT_ABI_VERSION;
@@ -113,13 +126,13 @@ void Executor::issue(int64_t id, const void *const *inputs,
   if (onCollective)
     onCollective(*currentCall, *currentCollective);
   // The history so far is the seed, so the order counts.
-  std::vector<int64_t> words{id, static_cast<int64_t>(currentCollective->kind)};
+  auto add = [this](const std::array<int64_t, 3> &words) {
+    fingerprint = XXH64(words.data(), sizeof(words), fingerprint);
+  };
+  add({id, static_cast<int64_t>(currentCollective->kind), 0});
   for (const Operand &operand : currentCollective->operands)
-    words.insert(words.end(), {static_cast<int64_t>(operand.dtype),
-                               operand.outer * operand.inner,
-                               operand.splitOuter * operand.splitInner});
-  fingerprint =
-      XXH64(words.data(), words.size() * sizeof(int64_t), fingerprint);
+    add({static_cast<int64_t>(operand.dtype), operand.outer * operand.inner,
+         operand.splitOuter * operand.splitInner});
   collectives.run(id, inputs, outputs);
 }
 
@@ -137,7 +150,7 @@ std::string Executor::lastCollective() const {
 
 void Executor::runStep(int64_t step, double learningRate,
                        const std::function<void(const Call &)> &beforeCall) {
-  clearStepSlots();
+  clearSlots(WEFT_REGION_STEP);
   setScalar("step", static_cast<double>(step));
   setScalar("lr", learningRate);
   for (const Call &call : program.descriptor.step) {
@@ -155,9 +168,9 @@ void Executor::runStep(int64_t step, double learningRate,
   }
 }
 
-void Executor::clearStepSlots() {
+void Executor::clearSlots(weft_region region) {
   for (const Slot &slot : program.descriptor.slots)
-    if (slot.region == WEFT_REGION_STEP)
+    if (slot.region == region)
       std::memset(memory.address(slot), 0, slot.localBytes());
 }
 

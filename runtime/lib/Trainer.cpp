@@ -2,7 +2,7 @@
 //
 // Trainer: handshake, load, steps, dump.
 #include "weft_runtime/Trainer.h"
-#include "weft_runtime/Executor.h"
+#include "weft_runtime/BatchInputs.h"
 #include "weft_runtime/Files.h"
 #include "weft_runtime/Profile.h"
 #include "weft_runtime/Progress.h"
@@ -12,7 +12,6 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
-#include <filesystem>
 
 using namespace weft;
 
@@ -86,8 +85,6 @@ public:
   void train(const volatile std::sig_atomic_t &stopRequested);
 
 private:
-  void openData();
-  void fillInputs(int64_t step);
   StepReport runStep(int64_t step);
   void checkFinite(const StepReport &report) const;
   void openProfile();
@@ -100,9 +97,7 @@ private:
   const TrainOptions &options;
   Executor executor;
   int64_t steps;
-  std::optional<TrainingData> data;
-  std::vector<const Slot *> inputs;
-  SampleOrder order;
+  BatchInputs inputs;
   RunResults results;
   std::optional<Profile> profile;
   std::optional<FileWriter> profileFile;
@@ -119,38 +114,15 @@ static int64_t numSteps(const TrainOptions &options,
   return steps;
 }
 
-static std::string weightsFolder(const TrainOptions &options,
-                                 const Program &program) {
-  if (!options.weights.empty())
-    return options.weights;
-  namespace fs = std::filesystem;
-  const std::string &named = program.descriptor.weights;
-  fs::path beside = fs::path(program.path).parent_path() / named;
-  return !named.empty() && fs::exists(beside) ? beside.string() : named;
-}
-
 RankRun::RankRun(const Program &program, Communicator &communicator,
                  const TrainOptions &options)
     : program(program), descriptor(program.descriptor),
       communicator(communicator), options(options),
-      executor(program, communicator), steps(numSteps(options, descriptor)) {
+      executor(program, communicator), steps(numSteps(options, descriptor)),
+      inputs(options, descriptor, communicator.rank()) {
   openProfile();
-  openData();
-  loadWeights(weightsFolder(options, program), descriptor, executor.regions(),
-              communicator.rank());
-}
-
-void RankRun::openData() {
-  for (const Slot &slot : descriptor.slots)
-    if (slot.kind == "input")
-      inputs.push_back(&slot);
-  if (inputs.empty())
-    return;
-  if (options.data.empty())
-    throw Error(ExitCode::Usage, "the training data is missing",
-                "add --data PATH");
-  data.emplace(options.data, descriptor);
-  order = {options.order, options.seed, data->numSamples()};
+  loadWeights(weightsFolder(options.weights, program), descriptor,
+              executor.regions(), communicator.rank());
 }
 
 /// Opens the file before the run that it describes.
@@ -175,27 +147,11 @@ void RankRun::writeProfile() {
   std::fwrite(table.data(), 1, table.size(), stderr);
 }
 
-void RankRun::fillInputs(int64_t step) {
-  std::vector<int64_t> coordinates =
-      descriptor.mesh.coordinates(communicator.rank());
-  for (int64_t m = 0; m < descriptor.microbatches; ++m) {
-    int64_t first =
-        ((step - 1) * descriptor.microbatches + m) * descriptor.batch;
-    for (const Slot *slot : inputs)
-      data->fill(
-          *slot,
-          sliceOf(descriptor.mesh, slot->layout, slot->globalShape,
-                  coordinates),
-          [&](int64_t row) { return order.sample(first + row); },
-          executor.regions().address(*slot, m));
-  }
-}
-
 StepReport RankRun::runStep(int64_t step) {
   auto begin = std::chrono::steady_clock::now();
   if (profile)
     profile->beginStep();
-  fillInputs(step);
+  inputs.fill(step, executor.regions());
   if (profile)
     profile->enter(Profile::Outside::Host);
   bool keepsGradients = step == steps && !options.dump.empty();
@@ -241,6 +197,7 @@ void RankRun::train(const volatile std::sig_atomic_t &stopRequested) {
   std::optional<Progress> progress;
   if (communicator.rank() == 0)
     progress.emplace(steps, options.logEvery, options.metrics);
+  results.losses.reserve(steps); // so that steps allocate nothing
   for (int64_t step = 1; step <= steps; ++step) {
     try {
       StepReport report = runStep(step);

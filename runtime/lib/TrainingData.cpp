@@ -189,32 +189,38 @@ void TrainingData::readStream(int64_t begin, int64_t count,
   }
 }
 
-void TrainingData::fill(const Slot &slot, const Slice &slice,
-                        const std::function<int64_t(int64_t)> &sampleOf,
-                        void *target) const {
-  int64_t element = byteSize(slot.dtype);
-  int64_t count = numElements(slice.local);
-  if (slice.valid != slice.local) {
-    double padding = slot.name == "labels" ? -100 : 0;
-    for (int64_t i = 0; i < count; ++i)
-      convert(DType::F64, &padding, slot.dtype,
-              static_cast<std::byte *>(target) + i * element, 1);
-  }
+InputPart::InputPart(const Slot &slot, Slice given)
+    : input(&slot), slice(std::move(given)) {
   // A row of the slot, without its batch dim.
   std::vector<int64_t> rowShape(slot.globalShape.begin() + 1,
                                 slot.globalShape.end());
   Slice rowSlice{{slice.start.begin() + 1, slice.start.end()},
                  {slice.valid.begin() + 1, slice.valid.end()},
                  {slice.local.begin() + 1, slice.local.end()}};
-  std::vector<std::byte> row(numElements(rowShape) * element);
-  int64_t localRow = numElements(rowSlice.local) * element;
+  localRow = numElements(rowSlice.local);
+  forEachRun(rowShape, rowSlice, [&](int64_t from, int64_t to, int64_t count) {
+    runs.push_back({from, to, count});
+  });
+  row.resize(numElements(rowShape) * byteSize(slot.dtype));
+}
+
+void TrainingData::fill(InputPart &part,
+                        const std::function<int64_t(int64_t)> &sampleOf,
+                        void *target) const {
+  const Slot &slot = part.slot();
+  const Slice &slice = part.slice;
+  int64_t element = byteSize(slot.dtype);
+  auto *out = static_cast<std::byte *>(target);
+  if (slice.valid != slice.local) {
+    double padding = slot.name == "labels" ? -100 : 0;
+    for (int64_t i = 0, count = numElements(slice.local); i < count; ++i)
+      convert(DType::F64, &padding, slot.dtype, out + i * element, 1);
+  }
   for (int64_t i = 0; i < slice.valid[0]; ++i) {
-    readRow(slot, sampleOf(slice.start[0] + i), row.data());
-    auto *out = static_cast<std::byte *>(target) + i * localRow;
-    forEachRun(rowShape, rowSlice, [&](int64_t from, int64_t to, int64_t run) {
-      std::memcpy(out + to * element, row.data() + from * element,
-                  run * element);
-    });
+    readRow(slot, sampleOf(slice.start[0] + i), part.row.data());
+    for (const InputPart::Run &run : part.runs)
+      std::memcpy(out + (i * part.localRow + run.to) * element,
+                  part.row.data() + run.from * element, run.count * element);
   }
 }
 

@@ -25,6 +25,16 @@ static const TensorView *findStored(const SafetensorsFolder &stored,
   return nullptr;
 }
 
+std::string weft::weightsFolder(const std::string &given,
+                                const Program &program) {
+  if (!given.empty())
+    return given;
+  namespace fs = std::filesystem;
+  const std::string &named = program.descriptor.weights;
+  fs::path beside = fs::path(program.path).parent_path() / named;
+  return !named.empty() && fs::exists(beside) ? beside.string() : named;
+}
+
 void weft::loadWeights(const std::string &folder, const Descriptor &descriptor,
                        const Regions &regions, int rank) {
   const char *note = "name the folder of the model's .safetensors files with "

@@ -146,7 +146,8 @@ std::vector<int64_t> filled(const TrainingData &data, const Descriptor &d,
   Slice slice =
       sliceOf(d.mesh, slot.layout, slot.globalShape, d.mesh.coordinates(rank));
   std::vector<int64_t> result(numElements(slice.local), 7);
-  data.fill(slot, slice, [](int64_t row) { return row; }, result.data());
+  InputPart part(slot, slice);
+  data.fill(part, [](int64_t row) { return row; }, result.data());
   return result;
 }
 

@@ -48,7 +48,10 @@ static int leaveWith(const Error &error, Communicator &communicator) {
 static int runRank(const Program &program, Communicator &communicator,
                    const TrainOptions &options) {
   try {
-    trainRank(program, communicator, options, stopRequested);
+    if (options.measureMemory.empty())
+      trainRank(program, communicator, options, stopRequested);
+    else
+      measureRank(program, communicator, options);
     return 0;
   } catch (const Error &error) {
     return leaveWith(error, communicator);

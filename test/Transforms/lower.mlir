@@ -142,6 +142,33 @@ func.func @reuses_memory(%x: tensor<2x4xf32> {pipe.slot = @x})
 
 // -----
 
+// The gradient of the logits takes their place, unless they are read again.
+pipe.slot @x : tensor<4x8xf32> {kind = "input", lifetime = "microbatch"}
+pipe.slot @l : tensor<4xi64> {kind = "input", lifetime = "microbatch"}
+pipe.slot @s : tensor<f32> {kind = "scalar", lifetime = "step"}
+pipe.slot @y : tensor<4x8xf32> {kind = "activation", lifetime = "run"}
+// CHECK-LABEL: func.func @differentiates_the_loss_over_the_logits()
+func.func @differentiates_the_loss_over_the_logits(%x: tensor<4x8xf32> {pipe.slot = @x},
+    %l: tensor<4xi64> {pipe.slot = @l}, %s: tensor<f32> {pipe.slot = @s})
+    -> (tensor<4x8xf32> {pipe.slot = @y}) {
+  // CHECK: prog.launch @softmax{{.*}} outs(%[[A:[0-9]+]] : memref<4x8xf32>)
+  // CHECK: prog.launch @cross_entropy_{{[0-9a-f]+}} ins(%[[A]],
+  // CHECK: prog.launch @cross_entropy_grad{{.*}} ins(%[[A]], {{.*}} outs(%[[A]] : memref<4x8xf32>)
+  %0 = nn.softmax %x : tensor<4x8xf32>
+  %1, %2 = nn.cross_entropy %0, %l : (tensor<4x8xf32>, tensor<4xi64>) -> (tensor<f32>, tensor<4xf32>)
+  %3 = nn.cross_entropy_grad %0, %l, %2, %s : (tensor<4x8xf32>, tensor<4xi64>, tensor<4xf32>, tensor<f32>) -> tensor<4x8xf32>
+  // CHECK: prog.launch @softmax{{.*}} ins(%[[A]] : memref<4x8xf32>) outs(%[[B:[0-9]+]] : memref<4x8xf32>)
+  // CHECK: prog.launch @cross_entropy_grad{{.*}} ins(%[[B]], {{.*}} outs(%[[C:[0-9]+]] : memref<4x8xf32>)
+  %4 = nn.softmax %3 : tensor<4x8xf32>
+  %5 = nn.cross_entropy_grad %4, %l, %2, %s : (tensor<4x8xf32>, tensor<4xi64>, tensor<4xf32>, tensor<f32>) -> tensor<4x8xf32>
+  // CHECK: prog.launch @concat{{.*}} ins(%[[B]], %[[C]]
+  %6 = nn.concat %4, %5 dim 0 : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<8x8xf32>
+  %7 = nn.slice %6 offsets [0, 0] sizes [4, 8] strides [1, 1] : (tensor<8x8xf32>) -> tensor<4x8xf32>
+  return %7 : tensor<4x8xf32>
+}
+
+// -----
+
 // Equal ops share a kernel whatever was noted on them; another attribute is
 // another kernel.
 pipe.slot @x : tensor<4x4xf32> {kind = "input", lifetime = "microbatch"}

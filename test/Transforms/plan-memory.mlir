@@ -3,7 +3,7 @@
 
 // Slots lie one after the other, each on a line of 64 bytes, by what a rank
 // holds of them. The region of inputs is of one microbatch.
-// CHECK: prog.regions = {input = 64 : i64, microbatch = 0 : i64, run = 192 : i64, step = 64 : i64}
+// CHECK: prog.regions = {input = 9 : i64, microbatch = 0 : i64, run = 132 : i64, step = 4 : i64}
 #mesh = #dist.mesh<tp = 4>
 module attributes {dist.mesh = #mesh} {
   // CHECK: pipe.slot @w {{.*}} prog.offset = 0 : i64, prog.region = "run"
@@ -26,11 +26,11 @@ module attributes {dist.mesh = #mesh} {
 
 // Temporaries share bytes when no op names both; all functions start behind
 // the slots of the region.
-// CHECK: prog.memory = {activations = 320 : i64
-// CHECK-SAME: largest = [{bytes = 128 : i64, name = "shares_bytes: a"}, {bytes = 128 : i64, name = "shares_bytes: b"}, {bytes = 100 : i64, name = "shares_bytes: temporary 2"}, {bytes = 64 : i64, name = "s"}]
-// CHECK-SAME: peak = 448 : i64
-// CHECK-SAME: scratch = 128 : i64
-// CHECK-SAME: prog.regions = {input = 0 : i64, microbatch = 448 : i64, run = 0 : i64, step = 0 : i64}
+// CHECK: prog.memory = {at = "shares_bytes",
+// CHECK-SAME: padding = 0 : i64, {{.*}}saved = 64 : i64, {{.*}}scratch = 100 : i64, transient = 256 : i64}
+// CHECK-SAME: largest = [{bytes = 128 : i64, category = "transient", name = "shares_bytes: a", type = tensor<32xf32>}, {bytes = 128 : i64, category = "transient", name = "shares_bytes: b", type = tensor<32xf32>}, {bytes = 100 : i64, category = "scratch", name = "shares_bytes: temporary 2", type = tensor<100xi8>}, {bytes = 64 : i64, category = "saved", name = "s", type = tensor<16xf32>}]
+// CHECK-SAME: least = 420 : i64, peak = 420 : i64}
+// CHECK-SAME: prog.regions = {input = 0 : i64, microbatch = 420 : i64, run = 0 : i64, step = 0 : i64}
 module {
   pipe.slot @s : tensor<16xf32> {kind = "activation", lifetime = "microbatch"}
   // CHECK-LABEL: func.func @shares_bytes
@@ -63,7 +63,7 @@ module {
 
 // Inputs are there once per microbatch.
 // CHECK: prog.memory = {{.*}} inputs = 192 : i64
-// CHECK-SAME: largest = [{bytes = 192 : i64, name = "x"}]
+// CHECK-SAME: largest = [{bytes = 192 : i64, category = "inputs", name = "x", type = tensor<16xf32>}]
 // CHECK-SAME: peak = 192 : i64
 module {
   pipe.slot @x : tensor<16xf32> {kind = "input", lifetime = "microbatch"}
@@ -71,4 +71,31 @@ module {
     return
   }
   pipe.schedule [{call = @stage0, microbatch = 0 : i64}, {call = @stage0, microbatch = 2 : i64}]
+}
+
+// -----
+
+// What forward keeps for backward, what a collective writes, what lies between
+// values; the fullest moment is in the op where all four are live.
+// CHECK: prog.memory = {at = "stage0: f/grad",
+// CHECK-SAME: communication = 128 : i64
+// CHECK-SAME: padding = 60 : i64
+// CHECK-SAME: saved = 68 : i64
+// CHECK-SAME: transient = 68 : i64
+// CHECK-SAME: least = 324 : i64, peak = 324 : i64
+#mesh = #dist.mesh<tp = 2>
+module attributes {dist.mesh = #mesh} {
+  pipe.slot @s : tensor<f32> {kind = "activation", lifetime = "microbatch"}
+  func.func @stage0() {
+    %a = prog.buffer "microbatch" : memref<16xf32>
+    %b = prog.buffer "microbatch" : memref<32xf32>
+    %c = prog.buffer "microbatch" : memref<f32>
+    %d = prog.buffer "microbatch" : memref<16xf32>
+    prog.launch @k outs(%a : memref<16xf32>) loc("f")
+    prog.collective "all_gather" 0 ins(%a : memref<16xf32>) outs(%b : memref<32xf32>) over #mesh ["tp"] reduce "sum" dims [0] concat []
+    prog.wait 0(%a, %b : memref<16xf32>, memref<32xf32>)
+    prog.launch @k ins(%a, %b : memref<16xf32>, memref<32xf32>) outs(%c, %d : memref<f32>, memref<16xf32>) loc("f/grad")
+    return
+  }
+  func.func private @k() attributes {prog.kernel}
 }

@@ -96,21 +96,54 @@ static void printApplied(ModuleOp module, const Config &config) {
            << "\n";
 }
 
+// `f32 [4, 64]`
+static std::string typeText(Type type) {
+  auto tensor = cast<RankedTensorType>(type);
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  os << tensor.getElementType() << " [";
+  llvm::interleaveComma(tensor.getShape(), os);
+  os << "]";
+  return text;
+}
+
+static void printLargest(ArrayAttr values) {
+  outs() << "  largest at the peak\n";
+  for (auto value : values.getAsRange<DictionaryAttr>())
+    outs() << formatv("    {0}  {1,-16}  {2,-13}  {3}\n",
+                      bytesText(value.getAs<IntegerAttr>("bytes").getInt()),
+                      typeText(value.getAs<TypeAttr>("type").getValue()),
+                      value.getAs<StringAttr>("category").getValue(),
+                      value.getAs<StringAttr>("name").getValue());
+}
+
 static void printMemory(ModuleOp module) {
   auto memory = module->getAttrOfType<DictionaryAttr>(prog::kMemoryAttrName);
+  auto categories = memory.getAs<DictionaryAttr>("categories");
+  auto regions = module->getAttrOfType<DictionaryAttr>(prog::kRegionsAttrName);
+  auto print = [](DictionaryAttr bytes, llvm::StringRef name) {
+    outs() << formatv("  {0,-14}", name)
+           << bytesText(bytes.getAs<IntegerAttr>(name).getInt());
+  };
   outs() << "\nMemory of a rank\n";
   for (const char *name :
        {"parameters", "gradients", "optimizer", "buffers", "inputs", "scalars",
-        "activations", "scratch", "peak"})
-    outs() << formatv("  {0,-14}", name)
-           << bytesText(memory.getAs<IntegerAttr>(name).getInt()) << "\n";
-  outs() << "  largest:\n";
-  auto largest =
-      memory.getAs<ArrayAttr>("largest").getAsRange<DictionaryAttr>();
-  for (auto [number, value] : llvm::enumerate(largest))
-    if (number < 5)
-      outs() << "    " << bytesText(value.getAs<IntegerAttr>("bytes").getInt())
-             << "  " << value.getAs<StringAttr>("name").getValue() << "\n";
+        "saved", "transient", "communication", "scratch", "padding"}) {
+    print(categories, name);
+    outs() << "\n";
+  }
+  print(memory, "peak");
+  if (auto at = memory.getAs<StringAttr>("at"))
+    outs() << "  in " << at.getValue();
+  outs() << "\n";
+  print(memory, "least");
+  outs() << "  no placement takes less\n  regions\n";
+  for (llvm::StringRef name : prog::kRegionNames) {
+    outs() << "  ";
+    print(regions, name);
+    outs() << "\n";
+  }
+  printLargest(memory.getAs<ArrayAttr>("largest"));
 }
 
 static void printCollectives(llvm::ArrayRef<CollectiveUse> uses) {

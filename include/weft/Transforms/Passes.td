@@ -354,7 +354,8 @@ def LowerProgramPass : Weft_ProgPass<"prog-lower"> {
     Every value gets a `prog.buffer`: the slot's for arguments, for results
     where the old value is not read any more when the new one is written, else
     a temporary and a `prog.copy` at the end. An elementwise region may write
-    over an operand that dies there. Reshapes are views. Every other op becomes
+    over an operand that dies there, and so may an all-reduce and the gradient
+    of the cross-entropy over the logits. Reshapes are views. Every other op becomes
     a `prog.launch` of a kernel: a private function that holds the op, marked
     `prog.kernel` and shared by all ops of equal content. Collectives are
     numbered over the program.
@@ -375,8 +376,8 @@ def PlanMemoryPass : Weft_ProgPass<"prog-plan-memory"> {
     the region `microbatch`: within a function by lifetime (best fit, largest
     first), and all functions from its start, since they don't overlap in time.
     A module whose buffers have offsets is left alone. Writes the sizes of the
-    regions to `prog.regions` and what the memory is used for to
-    `prog.memory`.
+    regions, which end where their last value ends, to `prog.regions`, and what
+    the memory is used for at the fullest moment to `prog.memory`.
   }];
 }
 
@@ -384,8 +385,9 @@ def VerifyProgramPass : Weft_ProgPass<"prog-verify"> {
   let summary = "check that the program is ready to be emitted";
   let description = [{
     Closes the program phase: no tensor outside of kernels, every buffer lies
-    in its region, every launch has the types of its kernel, collectives are
-    numbered in order.
+    in its region, at its slot's place or behind all slots, buffers that are in
+    use at the same time share no byte, every launch has the types of its
+    kernel, collectives are numbered in order.
   }];
 }
 

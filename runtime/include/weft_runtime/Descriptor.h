@@ -104,6 +104,9 @@ struct Descriptor {
   std::string key;
   Mesh mesh;
   std::array<int64_t, WEFT_NUM_REGIONS> regionBytes{};
+  /// Bytes [first, second) that values have.
+  using Extents = std::vector<std::pair<int64_t, int64_t>>;
+  std::array<Extents, WEFT_NUM_REGIONS> occupied;
   int64_t microbatches = 1;
   int64_t batch = 0;
   std::string communicator = "auto";

@@ -9,36 +9,53 @@
 
 #include <exception>
 #include <functional>
+#include <span>
 
 namespace weft {
 
 class Profile;
 
 /// The regions of one rank, zeroed; the input region once per microbatch.
+/// Behind each are `guard` bytes that are nobody's.
 class Regions {
 public:
-  Regions(const Descriptor &descriptor, Communicator &communicator);
+  /// A guard in which writes behind the end of a region are seen.
+  static constexpr int64_t guardBytes = 4096;
+
+  Regions(const Descriptor &descriptor, Communicator &communicator,
+          int64_t guard = 0);
 
   /// The bases a call with that microbatch gets.
   std::array<char *, WEFT_NUM_REGIONS> bases(int64_t microbatch) const;
   /// Where a slot lies.
   char *address(const Slot &slot, int64_t microbatch = 0) const;
 
+  /// A region with its guard.
+  std::span<char> memory(int region) const { return whole[region]; }
+
+  /// From the begin of one microbatch's inputs to the next one's.
+  static int64_t inputStride(const Descriptor &descriptor);
+  /// What the program needs of a region, inputs of all microbatches together.
+  static int64_t plannedBytes(const Descriptor &descriptor, int region);
   /// What the constructor allocates from the communicator.
-  static int64_t bytes(const Descriptor &descriptor);
+  static int64_t bytes(const Descriptor &descriptor, int64_t guard = 0);
 
 private:
-  std::array<char *, WEFT_NUM_REGIONS> first{};
-  int64_t inputStride = 0;
+  std::array<std::span<char>, WEFT_NUM_REGIONS> whole;
+  int64_t stride = 0;
 };
 
 class Executor {
 public:
-  Executor(const Program &program, Communicator &communicator);
+  /// With `guard` bytes behind each region, at most Regions::guardBytes.
+  Executor(const Program &program, Communicator &communicator,
+           int64_t guard = 0);
   Executor(const Executor &) = delete;
   Executor &operator=(const Executor &) = delete;
 
   const Regions &regions() const { return memory; }
+  /// Zeroes the slots of a region, but nothing between them.
+  void clearSlots(weft_region region);
   /// Runs the table once; `step` counts from 1; `beforeCall` sees every entry
   /// first. Throws what a collective threw.
   void runStep(int64_t step, double learningRate,
@@ -73,7 +90,6 @@ private:
   static void mark(weft_context *context, int64_t site);
   void issue(int64_t collective, const void *const *inputs,
              void *const *outputs);
-  void clearStepSlots();
   void setScalar(const std::string &slot, double value);
   void writeFingerprint();
 

@@ -17,6 +17,8 @@
  *   "mesh": [{"name": "tp.0", "axis": "tp", "size": 2}, ...]
  *          atomic axes, outermost first; ranks are row-major over them
  *   "regions": {"run": N, "step": N, "microbatch": N, "input": N}  bytes
+ *   "occupied": {"run": [[begin, end], ...], ...}: the bytes of each region
+ *          that some value has; absent: all of it       (for measurements)
  *   "microbatches": M      "batch": B, samples of one global microbatch
  *   "communicator": "auto" | "shared_memory" | "gloo" | "nccl"   (optional)
  *   "libraries": [folders] where provider libraries may lie, after those of

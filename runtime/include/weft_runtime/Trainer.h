@@ -21,6 +21,7 @@ struct TrainOptions {
   std::string profile;      // empty: none
   std::string communicator; // empty: the descriptor's
   std::string runId;
+  std::string measureMemory; // a file: compare a step with its memory plan
   std::string record; // a file: list the collectives of one step, then end
   int64_t steps = 0;  // 0: the descriptor's
   int64_t logEvery = 10;
@@ -52,6 +53,13 @@ void handshake(const Descriptor &descriptor, Communicator &communicator);
 void trainRank(const Program &program, Communicator &communicator,
                const TrainOptions &options,
                const volatile std::sig_atomic_t &stopRequested);
+
+/// Runs one step on memory filled with a pattern, twice, and writes as JSON
+/// what it changed in each region of each rank. Throws Error(Internal) if that
+/// is not what was planned, to the byte, or if the step reads what nobody
+/// wrote.
+void measureRank(const Program &program, Communicator &communicator,
+                 const TrainOptions &options);
 
 /// Runs one step without data on the Recording communicator and writes a JSON
 /// line per collective: {"function", "microbatch", "kind", "axes", "bytes",

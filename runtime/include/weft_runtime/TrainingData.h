@@ -32,6 +32,28 @@ private:
   int64_t tokenBytes = 2;
 };
 
+/// How one rank's part of an input slot is cut out of samples.
+class InputPart {
+public:
+  InputPart(const Slot &slot, Slice slice);
+
+  const Slot &slot() const { return *input; }
+
+private:
+  friend class TrainingData;
+  /// Elements [from, from + count) of a whole row are elements
+  /// [to, to + count) of a local one.
+  struct Run {
+    int64_t from, to, count;
+  };
+
+  const Slot *input;
+  Slice slice;
+  int64_t localRow = 1; // elements
+  std::vector<Run> runs;
+  std::vector<std::byte> row; // a whole one
+};
+
 /// The samples of a run: token shards, or tensors with one row per sample.
 class TrainingData {
 public:
@@ -43,9 +65,8 @@ public:
   int64_t numSamples() const { return samples; }
   /// Writes this rank's part of an input slot: local row i is sample
   /// `sampleOf(global row)`. Rows and columns that pad hold token 0, label
-  /// -100, or 0.
-  void fill(const Slot &slot, const Slice &slice,
-            const std::function<int64_t(int64_t)> &sampleOf,
+  /// -100, or 0. Allocates nothing.
+  void fill(InputPart &part, const std::function<int64_t(int64_t)> &sampleOf,
             void *target) const;
 
 private:

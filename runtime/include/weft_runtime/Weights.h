@@ -13,6 +13,10 @@
 
 namespace weft {
 
+/// The folder of the stored tensors: `given`, or else the one the program
+/// names, beside the program or from the working directory.
+std::string weightsFolder(const std::string &given, const Program &program);
+
 /// Fills every slot that has a stored tensor with this rank's slice of it, and
 /// reads no more than that. Throws Error(InputFile) if the folder, a tensor or
 /// its shape is not as the program needs it.

@@ -127,10 +127,16 @@ TEST_F(DescriptorTest, DescribesSlotsByTheirLayout) {
   EXPECT_EQ(*slots[2].getAsObject()->get("gradient_of"), Value(nullptr));
   EXPECT_EQ(*slots[2].getAsObject()->get("partial"), parsed("[0]"));
   EXPECT_EQ(slots[3].getAsObject()->getString("region"), "input");
+  // A region ends where its last value ends; between the two of region run are
+  // eight bytes of nobody.
   EXPECT_EQ(
       *descriptor.getObject("regions"),
-      *parsed(R"({"run": 128, "step": 128, "microbatch": 0, "input": 128})")
+      *parsed(R"({"run": 120, "step": 112, "microbatch": 0, "input": 96})")
            .getAsObject());
+  EXPECT_EQ(*descriptor.getObject("occupied"),
+            *parsed(R"({"run": [[0, 56], [64, 120]], "step": [[0, 112]],
+                        "microbatch": [], "input": [[0, 96]]})")
+                 .getAsObject());
   EXPECT_EQ(descriptor.getInteger("microbatches"), 2);
   EXPECT_EQ(descriptor.getInteger("batch"), 6);
   EXPECT_EQ(*descriptor.get("optimizer"),
