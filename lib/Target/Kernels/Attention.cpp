@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Attention, forward. Per kv head the keys are packed into panels; then per
-// query head and block of 32 queries:
+// query head and block of queries, one for each lane:
 //
 // 1. scores of the block into row buffers, panels that no query of the block
-//    may see are skipped;
-// 2. softmax of whole rows: exact maximum, 64 partials, lse;
+//    may see are skipped, only those that not all may see are masked;
+// 2. softmax of whole rows: exact maximum, 64 partials, lse; the last steps of
+//    all rows' reductions are done at once, a row a lane;
 // 3. out = (P V) / sum, one chain over keys.
 //
 // Skipped panels add exact zeros, so nothing depends on the block size.
@@ -19,21 +20,21 @@ using namespace mlir;
 
 namespace weft {
 
-static constexpr int64_t kBlockRows = 32;
-
 namespace {
 struct ForwardScratch : ScratchPlan {
   explicit ForwardScratch(const AttentionShape &shape)
       : panels(take(shape.panels(), 4)), scores(take(shape.rows(), 4)),
         tops(take(shape.blockRows, 4)), sums(take(shape.blockRows, 4)),
-        lowest(take(shape.numPanels, 8)) {}
-  int64_t panels, scores, tops, sums, lowest;
+        partials(take(shape.blockRows * shape.blockRows, 4)),
+        positions(*this, shape) {}
+  int64_t panels, scores, tops, sums, partials;
+  PositionPlan positions;
 };
 
 class AttentionEmitter {
 public:
   AttentionEmitter(KernelBuilder &b, const AttentionSpec &spec)
-      : b(b), spec(spec), shape(spec, b.target, kBlockRows),
+      : b(b), spec(spec), shape(spec, b.target, b.target.lanes),
         tiles(b, spec, shape) {
     ForwardScratch plan(shape);
     q = b.arg(0), k = b.arg(1), v = b.arg(2);
@@ -43,11 +44,13 @@ public:
     scores = b.scratch(7, plan.scores, shape.rows(), b.f32());
     tops = b.scratch(7, plan.tops, shape.blockRows, b.f32());
     sums = b.scratch(7, plan.sums, shape.blockRows, b.f32());
-    tiles.lowest = b.scratch(7, plan.lowest, shape.numPanels, b.getI64Type());
+    partials =
+        b.scratch(7, plan.partials, shape.blockRows * shape.blockRows, b.f32());
+    plan.positions.bind(tiles, 7);
   }
 
   void emit() {
-    tiles.findPanelPositions();
+    tiles.findPositions();
     int64_t group = spec.heads / spec.kvHeads;
     b.loop(spec.batch * spec.kvHeads, 1, [&](Value kvHead) {
       Value kvBase = b.at(b.index(0), kvHead, spec.keys * spec.width);
@@ -69,108 +72,102 @@ private:
         tiles.highestQuery(row, rows),
         [&](Value key, int64_t keys, Value panel) {
           if (keys < shape.panelWidth)
-            fill(key, rows);
-          tiles.multiplyPanel({q, base, panels, panel, scores, key, rows, keys,
-                               [&](Value sum, Value r, Value at) {
-                                 return score(sum, row, r, at);
-                               }});
+            hide(key, b.index(0), rows);
+          tiles.multiplyPanel(product(row, base, rows, key, keys, panel));
         },
-        [&](Value key) { fill(key, rows); });
-    padRows(end, rows);
-    Value count = roundedUp(end);
-    b.loop(rows, 1, [&](Value r) { exponentials(r, count); });
-    finishRows(first, rows);
+        [&](Value key) { hide(key, b.index(0), rows); });
+    softmax(first, end, rows);
     forTiles(b, spec.width, b.target.tileCols(), [&](Value d, int64_t cols) {
-      forTiles(b, rows, b.target.tileRows(), [&](Value r, int64_t numRows) {
+      forTiles(b, rows, shape.tileRows, [&](Value r, int64_t numRows) {
         valueTile(b.add(base, d), b.add(kvBase, d), end, r, numRows, cols);
       });
     });
   }
 
-  Value score(Value sum, Value firstRow, Value row, Value key) {
-    Value scaled = b.mul(sum, b.constantLike(sum, spec.scale));
-    Value visible = tiles.visible(firstRow, row, key);
-    if (!visible)
-      return scaled;
-    return b.select(visible, scaled, minusInfinity(b.target.lanes));
+  AttentionTiles::PanelProduct product(Value firstRow, Value base, int64_t rows,
+                                       Value key, int64_t keys, Value panel) {
+    AttentionTiles::PanelProduct p;
+    p.a = q, p.aBase = base, p.panels = panels, p.panel = panel;
+    p.target = scores, p.key = key, p.firstRow = firstRow;
+    p.rows = rows, p.keys = keys;
+    p.finish = [this](Value sum, Value, Value) {
+      return b.mul(sum, b.constantLike(sum, spec.scale));
+    };
+    p.mask = [=, this](Value score, Value row, Value at) {
+      return b.select(tiles.visible(firstRow, row, at), score, minusInfinity());
+    };
+    p.hidden = [=, this](Value row, int64_t count) { hide(key, row, count); };
+    return p;
   }
 
-  Value minusInfinity(int64_t lanes) {
+  Value minusInfinity() {
     double infinity = std::numeric_limits<double>::infinity();
-    return b.constant(b.vec(lanes, b.f32()), -infinity);
+    return b.constant(b.vec(b.target.lanes, b.f32()), -infinity);
   }
 
-  /// Scores of a panel that nobody sees.
-  void fill(Value key, int64_t rows) {
-    b.loop(rows, 1, [&](Value r) {
-      Value at = b.at(key, r, shape.paddedKeys);
-      for (int64_t c = 0; c < shape.panelWidth; c += b.target.lanes)
-        b.store(minusInfinity(b.target.lanes), scores, b.add(at, b.index(c)));
+  /// Scores of a panel that rows [row, row + rows) don't see.
+  void hide(Value key, Value row, int64_t rows) {
+    tiles.fillRows(scores, minusInfinity(), key, row, rows);
+  }
+
+  /// Replaces scores by exp(score - top); leaves 1 / sum of each row, and lse.
+  void softmax(Value first, Value end, int64_t rows) {
+    int64_t lanes = b.target.lanes, width = shape.panelWidth;
+    Value count = b.mul(arith::CeilDivUIOp::create(b, end, b.index(width)),
+                        b.index(width));
+    auto score = [&](Value row, Value at) {
+      return b.add(b.at(b.index(0), row, shape.rowStride), at);
+    };
+    forRows(rows, [&](Value row) {
+      return b.partialsOf(
+          Combine::FastMax, count, width, lanes, b.f32(),
+          [&](Value at) { return b.load(scores, score(row, at), lanes); });
+    });
+    Value top = tiles.combineRows(Combine::FastMax, partials, b.index(0));
+    Value none = b.less(top, b.constantLike(top, -3.0e38));
+    top = b.select(none, b.constantLike(top, 0.0), top);
+    b.store(top, tops, b.index(0));
+    forRows(rows, [&](Value row) {
+      Value shift = b.splat(b.load(tops, row), lanes);
+      return b.partialsOf(Combine::Sum, count, width, lanes, b.f32(),
+                          [&](Value at) {
+                            Value s = b.load(scores, score(row, at), lanes);
+                            Value e = expandExp(b, b.sub(s, shift));
+                            b.store(e, scores, score(row, at));
+                            return e;
+                          });
+    });
+    Value sum = tiles.combineRows(Combine::Sum, partials, b.index(0));
+    finishRows(first, top, sum, rows);
+  }
+
+  void forRows(int64_t rows, llvm::function_ref<Value(Value row)> partialsOf) {
+    b.loop(rows, 1, [&](Value row) {
+      b.store(partialsOf(row), partials, b.mul(row, b.index(b.target.lanes)));
     });
   }
 
-  Value roundedUp(Value end) {
-    Value blocks = arith::CeilDivUIOp::create(b, end, b.index(kPartials));
-    return b.mul(blocks, b.index(kPartials));
-  }
-
-  /// Rows are read in blocks of 64 keys: what lies between the last panel and
-  /// the block's end must not count.
-  void padRows(Value end, int64_t rows) {
-    Value panelEnd =
-        b.mul(arith::CeilDivUIOp::create(b, end, b.index(shape.panelWidth)),
-              b.index(shape.panelWidth));
-    b.loop(panelEnd, roundedUp(end), shape.panelWidth,
-           [&](Value key) { fill(key, rows); });
-  }
-
-  /// Replaces the scores of a row by exp(score - top); leaves top and sum.
-  void exponentials(Value row, Value count) {
+  void finishRows(Value first, Value top, Value sum, int64_t rows) {
     int64_t lanes = b.target.lanes;
-    Value base = b.at(b.index(0), row, shape.paddedKeys);
-    Value top =
-        b.reduceBlocks(Combine::FastMax, count, lanes, b.f32(), [&](Value at) {
-          return b.load(scores, b.add(base, at), lanes);
-        });
-    Value zero = b.constant(b.f32(), 0.0);
-    Value none = b.less(top, b.constant(b.f32(), -3.0e38));
-    top = b.select(none, zero, top);
-    Value shift = b.splat(top, lanes);
-    Value sum =
-        b.reduceBlocks(Combine::Sum, count, lanes, b.f32(), [&](Value at) {
-          Value s = b.load(scores, b.add(base, at), lanes);
-          Value e = expandExp(b, b.sub(s, shift));
-          b.store(e, scores, b.add(base, at));
-          return e;
-        });
-    b.store(top, tops, row);
-    b.store(sum, sums, row);
-  }
-
-  /// lse of all rows at once, and 1 / sum in place of the sum.
-  void finishRows(Value first, int64_t rows) {
-    int64_t lanes = b.target.lanes;
-    Value zero = b.constant(b.vec(lanes, b.f32()), 0.0);
-    Value one = b.constant(zero.getType(), 1.0);
-    b.vectorLoop(rows, lanes, [&](Value row, Value mask) {
-      Value top = b.load(tops, row, lanes, mask);
-      Value sum = b.load(sums, row, lanes, mask);
-      b.store(b.add(top, expandLog(b, sum)), lse, b.add(first, row), mask);
-      Value empty =
-          arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, sum, zero);
-      b.store(b.select(empty, zero, b.div(one, sum)), sums, row, mask);
-    });
+    Value zero = b.constantLike(sum, 0.0);
+    Value mask = rows < lanes ? b.mask(b.index(rows), lanes) : Value();
+    b.store(b.add(top, expandLog(b, sum)), lse, first, mask);
+    Value empty =
+        arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, sum, zero);
+    Value scale = b.div(b.constantLike(sum, 1.0), sum);
+    b.store(b.select(empty, zero, scale), sums, b.index(0));
   }
 
   void valueTile(Value outBase, Value valueBase, Value end, Value row,
                  int64_t rows, int64_t cols) {
     GemmTile tile;
     tile.a = scores;
-    tile.aBase = b.at(b.index(0), row, shape.paddedKeys);
-    tile.aRow = shape.paddedKeys;
+    tile.aBase = b.at(b.index(0), row, shape.rowStride);
+    tile.aRow = shape.rowStride;
     tile.b = v;
     tile.bBase = valueBase;
     tile.k = {{b.index(0), end, 1, spec.width}};
+    tile.unroll = rows == shape.tileRows ? 4 : 1;
     tile.c = out;
     tile.cBase = b.at(outBase, row, spec.width);
     tile.cRow = spec.width;
@@ -187,13 +184,13 @@ private:
   const AttentionSpec &spec;
   AttentionShape shape;
   AttentionTiles tiles;
-  Value q, k, v, out, lse, panels, scores, tops, sums;
+  Value q, k, v, out, lse, panels, scores, tops, sums, partials;
 };
 } // namespace
 
 int64_t attentionScratchBytes(const AttentionSpec &spec,
                               const TargetInfo &target) {
-  return ForwardScratch(AttentionShape(spec, target, kBlockRows)).size();
+  return ForwardScratch(AttentionShape(spec, target, target.lanes)).size();
 }
 
 func::FuncOp emitAttention(const KernelSite &site, const AttentionSpec &spec) {

@@ -6,11 +6,14 @@
 // 1. delta = sum of dout * out per row;
 // 2. per visible panel P = exp(q k^T * scale - lse) and
 //    dS = P (dout v^T - delta) * scale into row buffers;
+//    (a tile of rows that does not see a panel leaves zeros);
 // 3. dq = dS k, one chain over keys; dv += P^T dout and dk += dS^T q, chains
 //    over the group's heads and, in each, over queries.
 
 #include "AttentionTiles.h"
 #include "MathExpansion.h"
+
+#include <limits>
 
 using namespace mlir;
 
@@ -27,8 +30,12 @@ struct BackwardScratch : ScratchPlan {
       : keyPanels(take(shape.panels(), 4)),
         valuePanels(take(shape.panels(), 4)), p(take(shape.rows(), 4)),
         ds(take(shape.rows(), 4)), delta(take(shape.blockRows, 4)),
-        lowest(take(shape.numPanels, 8)) {}
-  int64_t keyPanels, valuePanels, p, ds, delta, lowest;
+        partials(take(shape.blockRows * kPartials, 4)),
+        starts(take(shape.numPanels, 8)),
+        ends(take(shape.blockRows / shape.tileRows, 8)),
+        positions(*this, shape) {}
+  int64_t keyPanels, valuePanels, p, ds, delta, partials, starts, ends;
+  PositionPlan positions;
 };
 
 /// One block of queries of one head.
@@ -58,11 +65,17 @@ public:
     p = floats(plan.p, shape.rows());
     ds = floats(plan.ds, shape.rows());
     delta = floats(plan.delta, shape.blockRows);
-    tiles.lowest = b.scratch(11, plan.lowest, shape.numPanels, b.getI64Type());
+    partials = floats(plan.partials, shape.blockRows * kPartials);
+    auto indices = [&](int64_t offset, int64_t count) {
+      return b.scratch(11, offset, count, b.getIndexType());
+    };
+    starts = indices(plan.starts, shape.numPanels);
+    ends = indices(plan.ends, shape.blockRows / shape.tileRows);
+    plan.positions.bind(tiles, 11);
   }
 
   void emit() {
-    tiles.findPanelPositions();
+    tiles.findPositions();
     int64_t group = spec.heads / spec.kvHeads, size = spec.keys * spec.width;
     b.loop(spec.batch * spec.kvHeads, 1, [&](Value kvHead) {
       Value kvBase = b.at(b.index(0), kvHead, size);
@@ -88,80 +101,116 @@ public:
 
 private:
   void block(const Block &at) {
-    b.loop(at.rows, 1, [&](Value r) { findDelta(at, r); });
+    findDeltas(at);
     Value end = tiles.forPanels(
         tiles.highestQuery(at.firstRow, at.rows),
         [&](Value key, int64_t keys, Value panel) {
-          tiles.multiplyPanel({q, at.base, keyPanels, panel, p, key, at.rows,
-                               keys, [&](Value sum, Value row, Value column) {
-                                 return probability(at, sum, row, column);
-                               }});
-          tiles.multiplyPanel({dout, at.base, valuePanels, panel, ds, key,
-                               at.rows, keys,
-                               [&](Value sum, Value row, Value column) {
-                                 return scoreGradient(sum, row, column);
-                               }});
+          b.store(b.index(at.rows), starts, panel);
+          tiles.multiplyPanel(probabilities(at, key, keys, panel));
+          tiles.multiplyPanel(scoreGradients(at, key, keys, panel));
         },
-        [&](Value key) { clear(key, at.rows); });
-    // A register tile of keys may reach past the last panel that is seen.
-    Value more = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, end,
-                                       b.index(spec.keys));
-    b.when(more, [&] { clear(end, at.rows); });
+        [&](Value key) {
+          b.store(b.index(at.rows), starts, panelOf(key));
+          clear(ds, key, b.index(0), at.rows);
+        });
     queryGradient(at, end);
     keyGradient(at, end, p, dout, dv);
     keyGradient(at, end, ds, q, dk);
   }
 
-  void findDelta(const Block &at, Value row) {
+  Value panelOf(Value key) {
+    return arith::DivUIOp::create(b, key, b.index(shape.panelWidth));
+  }
+
+  /// sum of dout * out per row, the last steps of `lanes` rows at once.
+  void findDeltas(const Block &at) {
     int64_t lanes = b.target.lanes;
-    Value base = b.at(at.base, row, spec.width);
-    Value sum = b.dot(spec.width, lanes, b.f32(), [&](Value d, Value mask) {
-      return std::pair(b.load(dout, b.add(base, d), lanes, mask),
-                       b.load(out, b.add(base, d), lanes, mask));
+    b.loop(at.rows, 1, [&](Value row) {
+      Value base = b.at(at.base, row, spec.width);
+      Value sums =
+          b.partialsOfDot(spec.width, lanes, b.f32(), [&](Value d, Value mask) {
+            return std::pair(b.load(dout, b.add(base, d), lanes, mask),
+                             b.load(out, b.add(base, d), lanes, mask));
+          });
+      b.store(sums, partials, b.mul(row, b.index(lanes)));
     });
-    b.store(sum, delta, row);
-  }
-
-  Value probability(const Block &at, Value sum, Value row, Value key) {
-    Value shift = b.splat(b.load(lse, b.add(at.flatRow, row)), b.target.lanes);
-    Value scaled = b.mul(sum, b.constantLike(sum, spec.scale));
-    Value e = expandExp(b, b.sub(scaled, shift));
-    Value visible = tiles.visible(at.firstRow, row, key);
-    return visible ? b.select(visible, e, b.constantLike(e, 0.0)) : e;
-  }
-
-  Value scoreGradient(Value sum, Value row, Value key) {
-    int64_t lanes = b.target.lanes;
-    Value position = b.at(key, row, shape.paddedKeys);
-    Value probability = b.load(p, position, lanes);
-    Value centred = b.sub(sum, b.splat(b.load(delta, row), lanes));
-    Value scaled = b.mul(probability, b.constantLike(sum, spec.scale));
-    return b.mul(scaled, centred);
-  }
-
-  /// A panel that nobody sees, between panels that someone sees.
-  void clear(Value key, int64_t rows) {
-    int64_t lanes = b.target.lanes;
-    Value zero = b.constant(b.vec(lanes, b.f32()), 0.0);
-    b.loop(rows, 1, [&](Value r) {
-      Value at = b.at(key, r, shape.paddedKeys);
-      for (int64_t c = 0; c < shape.panelWidth; c += lanes) {
-        b.store(zero, p, b.add(at, b.index(c)));
-        b.store(zero, ds, b.add(at, b.index(c)));
-      }
+    b.loop(at.rows, lanes, [&](Value row) {
+      b.store(tiles.combineRows(Combine::Sum, partials, row), delta, row);
     });
+  }
+
+  AttentionTiles::PanelProduct product(const Block &at, Value a, Value panels,
+                                       Value target, Value key, int64_t keys,
+                                       Value panel) {
+    AttentionTiles::PanelProduct p;
+    p.a = a, p.aBase = at.base, p.panels = panels, p.panel = panel;
+    p.target = target, p.key = key, p.firstRow = at.firstRow;
+    p.rows = at.rows, p.keys = keys;
+    p.hidden = [=, this](Value row, int64_t rows) {
+      clear(target, key, row, rows);
+    };
+    return p;
+  }
+
+  AttentionTiles::PanelProduct probabilities(const Block &at, Value key,
+                                             int64_t keys, Value panel) {
+    auto p = product(at, q, keyPanels, this->p, key, keys, panel);
+    p.finish = [=, this](Value sum, Value row, Value) {
+      Value lseOfRow = b.load(lse, b.add(at.flatRow, row));
+      // A row without keys: its scores are all -inf, as is its lse.
+      Value none = b.less(lseOfRow, b.constant(b.f32(), -3.0e38));
+      lseOfRow = b.select(none, b.constant(b.f32(), 0.0), lseOfRow);
+      Value scaled = b.mul(sum, b.constantLike(sum, spec.scale));
+      return b.sub(scaled, b.splat(lseOfRow, b.target.lanes));
+    };
+    p.mask = [=, this](Value x, Value row, Value key) {
+      double infinity = std::numeric_limits<double>::infinity();
+      return b.select(tiles.visible(at.firstRow, row, key), x,
+                      b.constantLike(x, -infinity));
+    };
+    p.last = [this](Value x, Value, Value) { return expandExp(b, x); };
+    p.seen = [=, this](Value row, int64_t rows) {
+      Value first = b.load(starts, panel);
+      b.store(b.createOrFold<arith::MinUIOp>(first, row), starts, panel);
+      Value tile = arith::DivUIOp::create(b, row, b.index(shape.tileRows));
+      b.store(b.add(key, b.index(keys)), ends, tile);
+    };
+    return p;
+  }
+
+  AttentionTiles::PanelProduct scoreGradients(const Block &at, Value key,
+                                              int64_t keys, Value panel) {
+    auto p = product(at, dout, valuePanels, ds, key, keys, panel);
+    p.last = [=, this](Value sum, Value row, Value key) {
+      int64_t lanes = b.target.lanes;
+      Value position = b.at(key, row, shape.rowStride);
+      Value probability = b.load(this->p, position, lanes);
+      Value centred = b.sub(sum, b.splat(b.load(delta, row), lanes));
+      Value scaled = b.mul(probability, b.constantLike(sum, spec.scale));
+      return b.mul(scaled, centred);
+    };
+    return p;
+  }
+
+  void clear(Value target, Value key, Value row, int64_t rows) {
+    Value zero = b.constant(b.vec(b.target.lanes, b.f32()), 0.0);
+    tiles.fillRows(target, zero, key, row, rows);
   }
 
   void queryGradient(const Block &at, Value end) {
     forTiles(b, spec.width, b.target.tileCols(), [&](Value d, int64_t cols) {
-      forTiles(b, at.rows, b.target.tileRows(), [&](Value r, int64_t rows) {
+      forTiles(b, at.rows, shape.tileRows, [&](Value r, int64_t rows) {
+        Value number = arith::DivUIOp::create(b, r, b.index(shape.tileRows));
+        // A tile may see no key of this block of queries at all.
+        Value last = spec.causal ? b.min(b.load(ends, number), end) : end;
         GemmTile tile;
         tile.a = ds;
-        tile.aBase = b.at(b.index(0), r, shape.paddedKeys);
-        tile.aRow = shape.paddedKeys;
+        tile.aBase = b.at(b.index(0), r, shape.rowStride);
+        tile.aRow = shape.rowStride;
         tile.b = k;
         tile.bBase = b.add(at.kvBase, d);
-        tile.k = {{b.index(0), end, 1, spec.width}};
+        tile.k = {{b.index(0), last, 1, spec.width}};
+        tile.unroll = rows == shape.tileRows ? 4 : 1;
         tile.c = dq;
         tile.cBase = b.at(b.add(at.base, d), r, spec.width);
         tile.cRow = spec.width;
@@ -175,7 +224,7 @@ private:
   /// target[key, :] += sum over rows of weights[row, key] * rowsOf[row, :]
   void keyGradient(const Block &at, Value end, Value weights, Value rowData,
                    Value target) {
-    int64_t step = b.target.tileRows(), full = spec.keys / step * step;
+    int64_t step = shape.tileRows, full = spec.keys / step * step;
     auto tileAt = [&](Value key, int64_t keys, Value d, int64_t cols) {
       GemmTile tile;
       tile.a = weights;
@@ -183,7 +232,9 @@ private:
       tile.aRow = 1;
       tile.b = rowData;
       tile.bBase = b.add(at.base, d);
-      tile.k = {{b.index(0), b.index(at.rows), shape.paddedKeys, spec.width}};
+      Value first = spec.causal ? b.load(starts, panelOf(key)) : b.index(0);
+      tile.k = {{first, b.index(at.rows), shape.rowStride, spec.width}};
+      tile.unroll = keys == step ? 4 : 1;
       tile.c = target;
       tile.cBase = b.at(b.add(at.kvBase, d), key, spec.width);
       tile.cRow = spec.width;
@@ -209,7 +260,7 @@ private:
   AttentionShape shape;
   AttentionTiles tiles;
   Value dout, q, k, v, out, lse, dq, dk, dv;
-  Value keyPanels, valuePanels, p, ds, delta;
+  Value keyPanels, valuePanels, p, ds, delta, partials, starts, ends;
 };
 } // namespace
 

@@ -14,27 +14,50 @@ static int64_t roundUp(int64_t value, int64_t step) {
 
 AttentionShape::AttentionShape(const AttentionSpec &spec,
                                const TargetInfo &target, int64_t mostRows) {
-  blockRows = std::min(mostRows, spec.queries);
+  tileRows = target.lanes == 16 ? 8 : 4;
+  blockRows = std::min(mostRows, roundUp(spec.queries, target.lanes));
+  numTiles = roundUp(spec.queries, tileRows) / tileRows;
   panelWidth = target.tileCols();
   numPanels = roundUp(spec.keys, panelWidth) / panelWidth;
-  paddedKeys = roundUp(spec.keys, kPartials);
+  rowStride = roundUp(spec.keys, panelWidth) + target.lanes;
   panelSize = roundUp(spec.width, target.lanes) * panelWidth;
 }
 
-void AttentionTiles::findPanelPositions() {
+void PositionPlan::bind(AttentionTiles &tiles, unsigned argument) const {
+  Type i64 = tiles.b.getI64Type();
+  auto view = [&](int64_t offset, int64_t count) {
+    return tiles.b.scratch(argument, offset, count, i64);
+  };
+  tiles.lowest = view(lowest, tiles.shape.numPanels);
+  tiles.highest = view(highest, tiles.shape.numPanels);
+  tiles.lowestQuery = view(lowestQuery, tiles.shape.numTiles);
+  tiles.highestQueryOf = view(highestQuery, tiles.shape.numTiles);
+}
+
+/// The lowest and highest of each run of `step` positions.
+static void findExtremes(KernelBuilder &b, Value positions, int64_t count,
+                         int64_t step, Value lowest, Value highest) {
+  forTiles(b, count, step, [&](Value first, int64_t size) {
+    Value start = b.load(positions, first);
+    Values ends =
+        b.loop(b.index(1), b.index(size), 1, {start, start},
+               [&](Value i, ValueRange current) -> Values {
+                 Value position = b.load(positions, b.add(first, i));
+                 return {b.combine(Combine::Min, current[0], position),
+                         b.combine(Combine::Max, current[1], position)};
+               });
+    Value number = arith::DivUIOp::create(b, first, b.index(step));
+    b.store(ends[0], lowest, number);
+    b.store(ends[1], highest, number);
+  });
+}
+
+void AttentionTiles::findPositions() {
   if (!spec.causal)
     return;
-  forTiles(b, spec.keys, shape.panelWidth, [&](Value key, int64_t count) {
-    Value start = b.load(keyPositions, key);
-    Values least =
-        b.loop(b.index(1), b.index(count), 1, {start},
-               [&](Value i, ValueRange current) -> Values {
-                 Value position = b.load(keyPositions, b.add(key, i));
-                 return {b.combine(Combine::Min, current[0], position)};
-               });
-    Value panel = arith::DivUIOp::create(b, key, b.index(shape.panelWidth));
-    b.store(least[0], lowest, panel);
-  });
+  findExtremes(b, keyPositions, spec.keys, shape.panelWidth, lowest, highest);
+  findExtremes(b, queryPositions, spec.queries, shape.tileRows, lowestQuery,
+               highestQueryOf);
 }
 
 void AttentionTiles::packPanels(Value matrix, Value base, Value panels) {
@@ -49,13 +72,13 @@ void AttentionTiles::packPanels(Value matrix, Value base, Value panels) {
 Value AttentionTiles::highestQuery(Value row, int64_t rows) {
   if (!spec.causal)
     return {};
-  Values most =
-      b.loop(b.index(1), b.index(rows), 1, {b.load(queryPositions, row)},
-             [&](Value i, ValueRange current) -> Values {
-               Value position = b.load(queryPositions, b.add(row, i));
-               return {b.combine(Combine::Max, current[0], position)};
-             });
-  return most[0];
+  Value tile = arith::DivUIOp::create(b, row, b.index(shape.tileRows));
+  Value most = b.load(highestQueryOf, tile);
+  for (int64_t r = shape.tileRows; r < rows; r += shape.tileRows)
+    most = b.combine(
+        Combine::Max, most,
+        b.load(highestQueryOf, b.add(tile, b.index(r / shape.tileRows))));
+  return most;
 }
 
 Value AttentionTiles::forPanels(
@@ -92,31 +115,88 @@ Value AttentionTiles::forPanels(
 }
 
 void AttentionTiles::multiplyPanel(const PanelProduct &p) {
-  forTiles(b, p.rows, b.target.tileRows(), [&](Value row, int64_t rows) {
-    GemmTile tile;
-    tile.a = p.a;
-    tile.aBase = b.at(p.aBase, row, spec.width);
-    tile.aRow = spec.width;
-    tile.b = p.panels;
-    tile.bBase = b.at(b.index(0), p.panel, shape.panelSize);
-    tile.padded = true;
-    tile.k = {{b.index(0), b.index(spec.width), 1, shape.panelWidth}};
-    tile.c = p.target;
-    tile.cBase = b.at(p.key, row, shape.paddedKeys);
-    tile.cRow = shape.paddedKeys;
-    tile.rows = rows;
-    tile.columns = p.keys;
-    tile.finish = [&](Value sum, int64_t r, int64_t column) {
-      return p.finish(sum, b.add(row, b.index(r)),
-                      b.add(p.key, b.index(column)));
+  forTiles(b, p.rows, shape.tileRows, [&](Value row, int64_t rows) {
+    auto compute = [&](Value isWhole) {
+      if (p.seen)
+        p.seen(row, rows);
+      productTile(p, row, rows, isWhole);
     };
-    emitGemmTile(b, tile);
+    if (!spec.causal)
+      return compute({});
+    Value tile = arith::DivUIOp::create(b, b.add(p.firstRow, row),
+                                        b.index(shape.tileRows));
+    auto notAfter = [&](Value keys, Value queries) -> Value {
+      return arith::CmpIOp::create(b, arith::CmpIPredicate::sle,
+                                   b.load(keys, p.panel),
+                                   b.load(queries, tile));
+    };
+    b.choose(
+        notAfter(lowest, highestQueryOf), {},
+        [&]() -> Values {
+          compute(notAfter(highest, lowestQuery));
+          return {};
+        },
+        [&]() -> Values {
+          p.hidden(row, rows);
+          return {};
+        });
   });
 }
 
+void AttentionTiles::productTile(const PanelProduct &p, Value row, int64_t rows,
+                                 Value isWhole) {
+  GemmTile tile;
+  tile.a = p.a;
+  tile.aBase = b.at(p.aBase, row, spec.width);
+  tile.aRow = spec.width;
+  tile.b = p.panels;
+  tile.bBase = b.at(b.index(0), p.panel, shape.panelSize);
+  tile.padded = true;
+  tile.k = {{b.index(0), b.index(spec.width), 1, shape.panelWidth}};
+  tile.unroll = rows == shape.tileRows ? 4 : 1;
+  tile.c = p.target;
+  tile.cBase = b.at(p.key, row, shape.rowStride);
+  tile.cRow = shape.rowStride;
+  tile.rows = rows;
+  tile.columns = p.keys;
+  auto bind = [&](const RegisterFn &function) -> GemmTile::FinishFn {
+    if (!function)
+      return {};
+    return [&, row](Value sum, int64_t r, int64_t column) {
+      return function(sum, b.add(row, b.index(r)),
+                      b.add(p.key, b.index(column)));
+    };
+  };
+  tile.finish = bind(p.finish);
+  tile.mask = isWhole ? bind(p.mask) : GemmTile::FinishFn();
+  tile.last = bind(p.last);
+  tile.isWhole = isWhole;
+  emitGemmTile(b, tile);
+}
+
+void AttentionTiles::fillRows(Value target, Value value, Value key, Value row,
+                              int64_t rows) {
+  b.loop(rows, 1, [&](Value r) {
+    Value at = b.at(key, b.add(row, r), shape.rowStride);
+    for (int64_t c = 0; c < shape.panelWidth; c += b.target.lanes)
+      b.store(value, target, b.add(at, b.index(c)));
+  });
+}
+
+Value AttentionTiles::combineRows(Combine kind, Value partials, Value first) {
+  int64_t lanes = b.target.lanes;
+  Values rows;
+  for (int64_t r = 0; r < lanes; ++r)
+    rows.push_back(b.load(
+        partials, b.mul(b.add(first, b.index(r)), b.index(lanes)), lanes));
+  rows = transposeRegisters(b, rows);
+  for (int64_t half = lanes / 2; half >= 1; half /= 2)
+    for (int64_t i = 0; i < half; ++i)
+      rows[i] = b.combine(kind, rows[i], rows[i + half]);
+  return rows[0];
+}
+
 Value AttentionTiles::visible(Value firstRow, Value row, Value key) {
-  if (!spec.causal)
-    return {};
   int64_t lanes = b.target.lanes;
   Value query = b.load(queryPositions, b.add(firstRow, row));
   // The last register may reach past the keys.

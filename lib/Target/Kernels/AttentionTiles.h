@@ -5,7 +5,7 @@
 //
 // Legend: T keys, D head width; a panel is tileCols keys wide and stored
 // [D][tileCols]; a block is a run of query rows whose scores fill row buffers
-// [rows][paddedKeys].
+// [rows][rowStride]; a tile is tileRows of them.
 
 #ifndef WEFT_LIB_TARGET_KERNELS_ATTENTIONTILES_H
 #define WEFT_LIB_TARGET_KERNELS_ATTENTIONTILES_H
@@ -19,12 +19,14 @@ struct AttentionShape {
   AttentionShape(const AttentionSpec &spec, const TargetInfo &target,
                  int64_t mostRows);
   int64_t blockRows;  // query rows of a block
+  int64_t tileRows;   // of a tile; divides panelWidth and blockRows
+  int64_t numTiles;   // of all queries
   int64_t panelWidth; // keys of a panel
   int64_t numPanels;  // of real keys
-  int64_t paddedKeys; // a multiple of 64 and of panelWidth
+  int64_t rowStride;  // no power of two, so that rows don't share cache sets
   int64_t panelSize;  // elements of a panel
   int64_t panels() const { return numPanels * panelSize; }
-  int64_t rows() const { return blockRows * paddedKeys; }
+  int64_t rows() const { return blockRows * rowStride; }
 };
 
 /// Hands out parts of the scratch argument, 64-byte aligned.
@@ -47,8 +49,8 @@ public:
                  const AttentionShape &shape)
       : b(b), spec(spec), shape(shape) {}
 
-  /// Fills `lowest`[panel] with the lowest position of each panel's keys.
-  void findPanelPositions();
+  /// Fills the lowest and highest positions of panels and of tiles.
+  void findPositions();
   /// Packs the [keys, width] matrix at `base` into panels.
   void packPanels(Value matrix, Value base, Value panels);
   /// The highest position of query rows [row, row + rows).
@@ -62,23 +64,50 @@ public:
       llvm::function_ref<void(Value key, int64_t keys, Value panel)> active,
       llvm::function_ref<void(Value key)> inactive);
 
-  /// Tiles of A [rows, width] times a panel into `target` (row stride
-  /// paddedKeys, from column `key` on). finish(sum, row, column) sees the
-  /// block's row as a value and the absolute key.
+  /// Tiles of A [rows, width] times a panel into `target` (from column `key`
+  /// on) where the tile sees the panel; hidden(block row, rows) elsewhere.
+  /// Functions see the block's row as a value and the absolute key: `finish`,
+  /// then `mask` unless the tile sees the whole panel, then `last`.
+  using RegisterFn = std::function<Value(Value sum, Value row, Value key)>;
   struct PanelProduct {
-    Value a, aBase, panels, panel, target, key;
+    Value a, aBase, panels, panel, target, key, firstRow;
     int64_t rows, keys;
-    llvm::function_ref<Value(Value sum, Value row, Value key)> finish;
+    RegisterFn finish, mask, last;
+    std::function<void(Value row, int64_t rows)> seen, hidden;
   };
   void multiplyPanel(const PanelProduct &product);
 
-  /// True in the lanes whose key counts for block row `row`; null if all do.
+  /// True in the lanes whose key counts for block row `row`.
   Value visible(Value firstRow, Value row, Value key);
+
+  /// Stores `value` into `columns` of block rows [row, row + rows) of `target`.
+  void fillRows(Value target, Value value, Value key, Value row, int64_t rows);
+
+  /// Combines rows [first, first + lanes) of `partials`, [rows][lanes], each to
+  /// one lane of the result: the tree of KernelBuilder::halve.
+  Value combineRows(Combine kind, Value partials, Value first);
 
   KernelBuilder &b;
   const AttentionSpec &spec;
   const AttentionShape &shape;
-  Value queryPositions, keyPositions, lowest;
+  Value queryPositions, keyPositions;
+  /// i64 [panels], [panels], [tiles], [tiles]
+  Value lowest, highest, lowestQuery, highestQueryOf;
+
+private:
+  void productTile(const PanelProduct &p, Value row, int64_t rows,
+                   Value isWhole);
+};
+
+/// The positions in the scratch argument.
+struct PositionPlan {
+  PositionPlan(ScratchPlan &plan, const AttentionShape &shape)
+      : lowest(plan.take(shape.numPanels, 8)),
+        highest(plan.take(shape.numPanels, 8)),
+        lowestQuery(plan.take(shape.numTiles, 8)),
+        highestQuery(plan.take(shape.numTiles, 8)) {}
+  void bind(AttentionTiles &tiles, unsigned argument) const;
+  int64_t lowest, highest, lowestQuery, highestQuery;
 };
 
 } // namespace weft

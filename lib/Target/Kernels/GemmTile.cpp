@@ -21,6 +21,13 @@ public:
   void emit() {
     Values sums = start();
     sums = chain(0, tile.aBase, tile.bBase, sums);
+    sums = apply(tile.finish, sums);
+    if (tile.mask)
+      sums = b.choose(
+          tile.isWhole, ValueRange(sums).getTypes(),
+          [&]() -> Values { return sums; },
+          [&]() -> Values { return apply(tile.mask, sums); });
+    sums = apply(tile.last, sums);
     for (int64_t row = 0; row < tile.rows; ++row)
       for (int64_t part = 0; part < registers; ++part)
         store(sums[row * registers + part], row, part * lanes);
@@ -31,6 +38,13 @@ private:
   Value maskAt(int64_t column) {
     int64_t left = tile.columns - column;
     return left >= lanes ? Value() : b.mask(b.index(left), lanes);
+  }
+
+  Values apply(const GemmTile::FinishFn &function, Values sums) {
+    if (function)
+      for (auto [i, sum] : llvm::enumerate(sums))
+        sum = function(sum, i / registers, i % registers * lanes);
+    return sums;
   }
 
   Value cAt(int64_t row, int64_t column) {
@@ -108,8 +122,6 @@ private:
   }
 
   void store(Value sum, int64_t row, int64_t column) {
-    if (tile.finish)
-      sum = tile.finish(sum, row, column);
     if (tile.cColumn == 1)
       return b.store(sum, tile.c, cAt(row, column), maskAt(column));
     for (int64_t lane = 0; lane < std::min(lanes, tile.columns - column);

@@ -34,9 +34,11 @@ struct GemmTile {
   Value fresh;
   /// B may be read past `columns` (a padded panel).
   bool padded = false;
-  /// Applied to each register before it is stored; `column` is its first.
+  /// Applied to each register before it is stored; `column` is its first. Then
+  /// `mask`, if any, unless `isWhole`; then `last`.
   using FinishFn = std::function<Value(Value sum, int64_t row, int64_t column)>;
-  FinishFn finish;
+  FinishFn finish, mask, last;
+  Value isWhole;
   /// Steps of the innermost k in one iteration; `fetch`, if any, is called at
   /// the start of each with its first k, to ask for memory that is read later.
   int64_t unroll = 1;

@@ -302,43 +302,62 @@ Value KernelBuilder::accumulate(Combine kind, int64_t count, int64_t width,
                     });
   if (full < count)
     partials = step(index(full), partials, index(count - full));
-  return halvePartials(kind, partials);
+  return combinePartials(kind, partials);
 }
 
-Value KernelBuilder::halvePartials(Combine kind, Values partials) {
+Value KernelBuilder::combinePartials(Combine kind, Values partials) {
   for (int64_t half = partials.size() / 2; half >= 1; half /= 2)
     for (int64_t part = 0; part < half; ++part)
       partials[part] = combine(kind, partials[part], partials[part + half]);
-  return halve(kind, partials[0]);
+  return partials[0];
 }
 
-Value KernelBuilder::reduceBlocks(
-    Combine kind, Value count, int64_t width, Type type,
+Value KernelBuilder::partialsOf(
+    Combine kind, Value count, int64_t step, int64_t width, Type type,
     llvm::function_ref<Value(Value position)> element) {
-  int64_t parts = kPartials / width;
+  int64_t parts = kPartials / width, partsOfStep = step / width;
   Values partials(parts, neutral(kind, vec(width, type)));
-  partials = loop(index(0), count, kPartials, partials,
+  auto update = [&](ValueRange current, Value position, int64_t from,
+                    int64_t to) {
+    Values next(current);
+    for (int64_t part = from; part < to; ++part)
+      next[part] = combine(kind, current[part],
+                           element(at(position, index(part * width))));
+    return next;
+  };
+  Value rest = arith::RemUIOp::create(*this, count, index(kPartials));
+  Value full = sub(count, rest);
+  partials = loop(index(0), full, kPartials, partials,
                   [&](Value position, ValueRange current) {
-                    Values next;
-                    for (int64_t part = 0; part < parts; ++part) {
-                      Value at = this->at(position, index(part * width));
-                      next.push_back(combine(kind, current[part], element(at)));
-                    }
-                    return next;
+                    return update(current, position, 0, parts);
                   });
-  return halvePartials(kind, partials);
+  for (int64_t part = 0; part + partsOfStep < parts; part += partsOfStep) {
+    Value isThere = arith::CmpIOp::create(*this, arith::CmpIPredicate::ult,
+                                          index(part * width), rest);
+    partials = choose(
+        isThere, ValueRange(partials).getTypes(),
+        [&] { return update(partials, full, part, part + partsOfStep); },
+        [&] { return partials; });
+  }
+  return combinePartials(kind, partials);
 }
 
 Value KernelBuilder::reduce(
     Combine kind, int64_t count, int64_t width, Type type,
     llvm::function_ref<Value(Value position, Value mask)> element) {
-  return accumulate(kind, count, width, type,
-                    [&](Value partial, Value position, Value mask) {
-                      return combine(kind, partial, element(position, mask));
-                    });
+  Value partials = accumulate(
+      kind, count, width, type, [&](Value partial, Value position, Value mask) {
+        return combine(kind, partial, element(position, mask));
+      });
+  return halve(kind, partials);
 }
 
 Value KernelBuilder::dot(int64_t count, int64_t width, Type type, PairFn pair) {
+  return halve(Combine::Sum, partialsOfDot(count, width, type, pair));
+}
+
+Value KernelBuilder::partialsOfDot(int64_t count, int64_t width, Type type,
+                                   PairFn pair) {
   return accumulate(Combine::Sum, count, width, type,
                     [&](Value partial, Value position, Value mask) {
                       auto [a, b] = pair(position, mask);

@@ -111,13 +111,17 @@ public:
   /// registers of `width` lanes.
   Value reduce(Combine kind, int64_t count, int64_t width, Type type,
                llvm::function_ref<Value(Value position, Value mask)> element);
-  /// The same over a count known at run time, a multiple of 64.
-  Value reduceBlocks(Combine kind, Value count, int64_t width, Type type,
-                     llvm::function_ref<Value(Value position)> element);
+  /// The 64 partials over a count known at run time, a multiple of `step` that
+  /// divides 64 and is a multiple of `width`; combined down to `width` lanes.
+  Value partialsOf(Combine kind, Value count, int64_t step, int64_t width,
+                   Type type,
+                   llvm::function_ref<Value(Value position)> element);
   /// sum of a(i) * b(i), each product fused into its partial.
   using PairFn =
       llvm::function_ref<std::pair<Value, Value>(Value position, Value mask)>;
   Value dot(int64_t count, int64_t width, Type type, PairFn pair);
+  /// Its partials, combined down to `width` lanes.
+  Value partialsOfDot(int64_t count, int64_t width, Type type, PairFn pair);
 
   mlir::Type f32() { return getF32Type(); }
   mlir::VectorType vec(int64_t lanes, Type type) {
@@ -128,7 +132,7 @@ private:
   const KernelSite &site;
   using AccumulateFn =
       llvm::function_ref<Value(Value partial, Value position, Value mask)>;
-  Value halvePartials(Combine kind, Values partials);
+  Value combinePartials(Combine kind, Values partials);
   Value accumulate(Combine kind, int64_t count, int64_t width, Type type,
                    AccumulateFn next);
   mlir::func::FuncOp function;
