@@ -48,17 +48,15 @@ static llvm::Expected<std::vector<int32_t>> readTokens(StringRef path) {
 static std::vector<std::string> tokenPaths(StringRef path) {
   if (!llvm::sys::fs::is_directory(path))
     return {path.str()};
-  std::vector<std::string> all, training;
+  std::vector<std::string> paths;
   std::error_code code;
   for (llvm::sys::fs::directory_iterator it(path, code), end;
        it != end && !code; it.increment(code)) {
-    StringRef name = llvm::sys::path::filename(it->path());
-    if (name.ends_with(".bin"))
-      (name.contains("train") ? training : all).push_back(it->path());
+    if (llvm::sys::path::extension(it->path()) == ".bin")
+      paths.push_back(it->path());
   }
-  std::vector<std::string> &chosen = training.empty() ? all : training;
-  llvm::sort(chosen);
-  return chosen;
+  llvm::sort(paths);
+  return paths;
 }
 
 llvm::Expected<Batches> Batches::open(StringRef path) {
@@ -78,7 +76,7 @@ llvm::Expected<Batches> Batches::open(StringRef path) {
     auto tokens = readTokens(file);
     if (!tokens)
       return tokens.takeError();
-    batches.shards.push_back(std::move(*tokens));
+    llvm::append_range(batches.stream, *tokens);
   }
   return batches;
 }
@@ -92,29 +90,23 @@ Batches Batches::of(TensorMap tensors) {
 llvm::Expected<Tensor> Batches::tokenSamples(int64_t shift,
                                              llvm::ArrayRef<int64_t> shape,
                                              int64_t first) const {
-  int64_t sequence = shape[1], total = 0;
-  std::vector<const int32_t *> samples;
-  for (const std::vector<int32_t> &shard : shards) {
-    int64_t held = (static_cast<int64_t>(shard.size()) - 1) / sequence;
-    for (int64_t i = 0; i < held; ++i)
-      samples.push_back(shard.data() + i * sequence);
-  }
-  total = samples.size();
-  if (total == 0)
+  int64_t sequence = shape[1];
+  int64_t total = (static_cast<int64_t>(stream.size()) - 1) / sequence;
+  if (total <= 0)
     return bad(path, "has no sample of " + llvm::Twine(sequence) + " tokens");
   Tensor result(ElementKind::I64, shape);
   auto elements = result.mutableElements();
   for (int64_t row = 0; row < shape[0]; ++row)
     for (int64_t i = 0; i < sequence; ++i)
       elements[row * sequence + i].integer =
-          samples[(first + row) % total][i + shift];
+          stream[(first + row) % total * sequence + i + shift];
   return result;
 }
 
 llvm::Expected<Tensor> Batches::samples(StringRef input,
                                         llvm::ArrayRef<int64_t> shape,
                                         int64_t first) const {
-  if (!shards.empty()) {
+  if (!stream.empty()) {
     if ((input != "tokens" && input != "labels") || shape.size() != 2)
       return bad(path, "cannot feed input \"" + input +
                            "\": a token file gives \"tokens\" and \"labels\"");

@@ -22,6 +22,21 @@ using mlir::success;
 // Running
 //===----------------------------------------------------------------------===//
 
+/// The kernels' check at run time, which plain loops share: see
+/// `nn-plan-indices`.
+static LogicalResult verifyIndices(pipe::SlotOp slot, const Tensor &samples) {
+  auto size = slot->getAttrOfType<mlir::IntegerAttr>(pipe::kIndicesAttrName);
+  bool ignores = slot->hasAttr(pipe::kIgnoresAttrName);
+  if (size)
+    for (const Element &element : samples.elements()) {
+      int64_t index = element.integer;
+      if ((index < 0 || index >= size.getInt()) && !(ignores && index == -100))
+        return slot.emitError("data hold an index that the model lacks: got ")
+               << index << ", expected 0 to " << size.getInt() - 1;
+    }
+  return success();
+}
+
 /// Feeds all microbatches of a step; `first` counts samples.
 static LogicalResult feed(Execution &execution, const Batches &data,
                           int64_t microbatches, int64_t &first) {
@@ -35,7 +50,8 @@ static LogicalResult feed(Execution &execution, const Batches &data,
       auto samples = data.samples(slot.getSymName(), type.getShape(), first);
       if (!samples)
         return slot.emitOpError(llvm::toString(samples.takeError()));
-      if (failed(execution.set(slot.getSymName(), *samples, microbatch)))
+      if (failed(verifyIndices(slot, *samples)) ||
+          failed(execution.set(slot.getSymName(), *samples, microbatch)))
         return failure();
     }
     first += batch;

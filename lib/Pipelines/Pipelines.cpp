@@ -21,6 +21,8 @@ void addPlanPasses(OpPassManager &pm, const Config &config) {
   // First, while the decomposed forms are as the importer wrote them.
   pm.addPass(createRecognizeCompositesPass());
   pm.addPass(createVerifyGlobalPass());
+  // Global shapes: a shard of a table would bound too much.
+  pm.addPass(createPlanIndicesPass());
   // Needs nn.boundary, to which the plan's patterns refer, and erases it.
   pm.addPass(createApplyPlanPass(config));
 }

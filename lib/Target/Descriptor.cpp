@@ -109,6 +109,10 @@ static json::Object describe(pipe::SlotOp slot, const Mesh &mesh) {
       {"names", std::move(names)},
       {"trainable", slot.getTrainable()},
       {"gradient_of", textOrNull(gradientOf)}};
+  if (auto indices = slot->getAttrOfType<IntegerAttr>(pipe::kIndicesAttrName)) {
+    result["indices"] = indices.getInt();
+    result["ignores"] = slot->hasAttr(pipe::kIgnoresAttrName);
+  }
   addLayout(result, mesh, type);
   return result;
 }

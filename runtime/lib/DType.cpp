@@ -46,6 +46,10 @@ static const DTypeInfo &infoOf(DType dtype) {
 }
 
 int64_t weft::byteSize(DType dtype) { return infoOf(dtype).bytes; }
+bool weft::isFloating(DType dtype) {
+  return dtype == DType::F64 || dtype == DType::F32 || dtype == DType::BF16 ||
+         dtype == DType::F16;
+}
 std::string_view weft::toString(DType dtype) { return infoOf(dtype).name; }
 std::string_view weft::safetensorsName(DType dtype) {
   return infoOf(dtype).safetensors;

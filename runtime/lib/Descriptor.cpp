@@ -91,6 +91,8 @@ static Slot parseSlot(const Json &json, const Descriptor &descriptor) {
   slot.names = get(json, "names", std::vector<std::string>());
   slot.trainable = get(json, "trainable", false);
   slot.gradientOf = get(json, "gradient_of", std::string());
+  slot.indices = get(json, "indices", int64_t(0));
+  slot.ignores = get(json, "ignores", false);
 
   auto region = json.at("region").get<std::string>();
   const auto *found =

@@ -149,6 +149,12 @@ void TrainingData::openTensors(const std::string &path,
     if (!fits)
       fail(path, "holds input " + quote(slot->name) + " in another shape",
            "write it as [N, ...] with the sizes the model was exported for");
+    if (isFloating(view->dtype) != isFloating(slot->dtype))
+      fail(path,
+           "holds input " + quote(slot->name) + " in another type: got " +
+               std::string(toString(view->dtype)) + ", expected " +
+               std::string(toString(slot->dtype)),
+           "convert it");
     if (!isFirst && view->shape[0] != samples)
       fail(path,
            "has inputs of different lengths: got " +
@@ -169,11 +175,32 @@ void TrainingData::readRow(const Slot &slot, int64_t sample,
     const TensorView &view = *tensors->find(slot.name);
     convert(view.dtype, view.data + sample * row * byteSize(view.dtype),
             slot.dtype, target, row);
-    return;
+  } else {
+    int64_t shift = slot.name == "labels" ? 1 : 0;
+    readStream(sample * sequence + shift, sequence,
+               static_cast<int64_t *>(target));
   }
-  int64_t shift = slot.name == "labels" ? 1 : 0;
-  readStream(sample * sequence + shift, sequence,
-             static_cast<int64_t *>(target));
+  if (slot.indices > 0 && slot.dtype == DType::I64)
+    checkIndices(
+        slot, sample,
+        {static_cast<const int64_t *>(target), static_cast<size_t>(row)});
+}
+
+/// Kernels read nothing out of range, so a wrong index would go unnoticed.
+void TrainingData::checkIndices(const Slot &slot, int64_t sample,
+                                std::span<const int64_t> values) const {
+  for (int64_t value : values) {
+    bool isNone = slot.ignores && value == -100;
+    if (isNone || (value >= 0 && value < slot.indices))
+      continue;
+    fail(path,
+         "holds an index in " + quote(slot.name) +
+             " that the model lacks: got " + std::to_string(value) +
+             " in sample " + std::to_string(sample) + ", expected 0 to " +
+             std::to_string(slot.indices - 1) +
+             (slot.ignores ? ", or -100 for none" : ""),
+         "prepare the data with the model's tokenizer");
+  }
 }
 
 /// The shards are one stream: a sample may begin in one and end in the next.

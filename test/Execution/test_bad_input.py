@@ -78,7 +78,28 @@ def _cut_weights(lab: Lab, folder: Path) -> tuple[list[object], str]:
     return ["--weights", folder], r'is no valid safetensors file: tensor "lm_head.weight" ends after the file'
 
 
-FILES = [_cut_tokens, _foreign_tokens, _no_data, _no_weights, _lacking_weights, _weights_of_another_shape, _cut_weights]
+def _samples(folder: Path, **changes: np.ndarray) -> list[object]:
+    inputs = {name: np.full((8, 64), 7) for name in ("tokens", "labels")}
+    save_file({**inputs, **changes}, folder / "samples.safetensors")
+    return ["--data", folder]
+
+
+def _token_the_model_lacks(_: Lab, folder: Path) -> tuple[list[object], str]:
+    options = _samples(folder, tokens=np.full((8, 64), 300))
+    return options, r'holds an index in "tokens" that the model lacks: got 300 in sample \d, expected 0 to 255\nnote: prepare the data'
+
+
+def _label_the_model_lacks(_: Lab, folder: Path) -> tuple[list[object], str]:
+    options = _samples(folder, labels=np.full((8, 64), -7))
+    return options, r'holds an index in "labels" that the model lacks: got -7 in sample \d, expected 0 to 255, or -100 for none'
+
+
+def _tokens_of_another_type(_: Lab, folder: Path) -> tuple[list[object], str]:
+    options = _samples(folder, tokens=np.ones((8, 64), np.float32))
+    return options, r'holds input "tokens" in another type: got f32, expected i64'
+
+
+FILES = [_token_the_model_lacks, _label_the_model_lacks, _tokens_of_another_type, _cut_tokens, _foreign_tokens, _no_data, _no_weights, _lacking_weights, _weights_of_another_shape, _cut_weights]
 
 
 @pytest.mark.parametrize("damage", FILES, ids=lambda damage: damage.__name__.strip("_"))

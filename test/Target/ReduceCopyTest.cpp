@@ -170,4 +170,19 @@ TEST(Copy, PadsSlicesAndJoins) {
   EXPECT_EQ(c, (Ints{1, 2, 3, 11, 12, 13, 14, 4, 5, 6, 15, 16, 17, 18}));
 }
 
+// Rotary embeddings of a whole head join it with an empty rest.
+TEST(Copy, TakesWhatIsEmpty) {
+  Harness harness;
+  emitConcat(harness.site("concat"), harness.i64(), {{2, 3}, {2, 0}}, 1);
+  CopySpec slice = {harness.i64(), {2, 0}, {2, 3}, {2, 0}, {3, 1},
+                    {0, 1},        2,      0,      {}};
+  emitCopy(harness.site("slice"), slice);
+  ASSERT_NO_FATAL_FAILURE(harness.build());
+  Ints a = {1, 2, 3, 4, 5, 6}, none(1, 9), c(6);
+  harness.run("concat", a, none, c);
+  EXPECT_EQ(c, a);
+  harness.run("slice", a, none);
+  EXPECT_EQ(none.front(), 9);
+}
+
 } // namespace

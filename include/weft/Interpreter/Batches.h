@@ -13,8 +13,7 @@ namespace weft::interpreter {
 /// per input. Past the last sample it begins again.
 class Batches {
 public:
-  /// Opens a token file, a .safetensors file, or a folder of either; of token
-  /// files in a folder those with "train" in their name, if any.
+  /// Opens a token file, a .safetensors file, or a folder of either.
   static llvm::Expected<Batches> open(llvm::StringRef path);
   /// Samples given as tensors.
   static Batches of(TensorMap tensors);
@@ -32,7 +31,7 @@ private:
 
   std::string path = "the data";
   TensorMap tensors;
-  std::vector<std::vector<int32_t>> shards; // of token files
+  std::vector<int32_t> stream; // of all token files, one after the other
 };
 
 } // namespace weft::interpreter

@@ -52,6 +52,21 @@ def VerifyGlobalPass : Weft_Pass<"nn-verify-global"> {
   }];
 }
 
+def PlanIndicesPass : Weft_Pass<"nn-plan-indices"> {
+  let summary = "bound the indices that inputs hold";
+  let description = [{
+    Follows the indices of every lookup (embedding, pick, cross_entropy) to
+    where they come from. A slot is told how many entries the smallest table
+    has (`pipe.indices`), and whether -100 may stand for none (`pipe.ignores`);
+    the runtime refuses data with other values. Positions that a table lacks
+    are an error here. It writes attributes only.
+
+    ```mlir
+    pipe.slot @tokens : tensor<4x3xi64> {..., pipe.indices = 256 : i64}
+    ```
+  }];
+}
+
 def ApplyPlanPass : Weft_Pass<"dist-apply-plan"> {
   let summary = "turn the plan into a mesh, units and constraints";
   let description = [{

@@ -12,7 +12,16 @@ using namespace mlir;
 
 namespace weft {
 
-func::FuncOp KernelBuilder::begin(ArrayRef<Type> arguments) {
+/// Memory without elements has no bare pointer: it counts as one, never read.
+static Type addressable(Type type) {
+  auto memory = cast<MemRefType>(type);
+  return memory.getNumElements()
+             ? memory
+             : MemRefType::get({1}, memory.getElementType());
+}
+
+func::FuncOp KernelBuilder::begin(ArrayRef<Type> types) {
+  auto arguments = llvm::map_to_vector(types, addressable);
   setInsertionPointToEnd(ModuleOp(site.module).getBody());
   function =
       func::FuncOp::create(*this, site.name, getFunctionType(arguments, {}));

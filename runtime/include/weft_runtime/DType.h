@@ -19,6 +19,8 @@ enum class ReduceKind { Sum, Max, Min };
 /// Bytes of one element; a truth value takes one byte.
 int64_t byteSize(DType dtype);
 
+bool isFloating(DType dtype);
+
 /// The name in a descriptor: "f32", "i1".
 std::string_view toString(DType dtype);
 std::optional<DType> parseDType(std::string_view name);

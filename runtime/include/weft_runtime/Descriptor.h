@@ -33,6 +33,8 @@ struct Slot {
   std::vector<std::string> names;
   bool trainable = false;
   std::string gradientOf; // empty: no gradient
+  int64_t indices = 0;    // elements are less than this; 0: any number
+  bool ignores = false;   // an index of -100 stands for none
 
   int64_t localBytes() const {
     return numElements(localShape) * byteSize(dtype);

@@ -31,11 +31,13 @@
  *   "slots": [{"name", "kind", "dtype", "global_shape", "local_shape",
  *              "layout": [{"axis": 0, "dim": 0}, ...], "partial": [axes],
  *              "region", "offset", "stored", "names", "trainable",
- *              "gradient_of"}]
+ *              "gradient_of", "indices", "ignores"}]
  *          kind = parameter | buffer | gradient | optimizer | input | scalar |
  *          activation; dtype = f64 | f32 | bf16 | f16 | i64 | i32 | i1 (one
  *          byte); layout in nesting order, outermost first, each axis leaves
- *          ceil(size / n) of its dim; offset in bytes, a multiple of 64
+ *          ceil(size / n) of its dim; offset in bytes, a multiple of 64;
+ *          indices (optional): elements are less than it, or -100 for none if
+ *          `ignores`
  *   "collectives": [{"id", "kind", "axes", "reduce", "operands", "loc"}]
  *          id = position in the list. kind = all_gather | all_reduce |
  *          reduce_scatter | all_to_all | permute. The ranks that share all

@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -76,6 +77,8 @@ private:
   void readStream(int64_t begin, int64_t count, int64_t *target) const;
   /// One whole row of an input, in the slot's type.
   void readRow(const Slot &slot, int64_t sample, void *target) const;
+  void checkIndices(const Slot &slot, int64_t sample,
+                    std::span<const int64_t> values) const;
 
   std::string path;
   int64_t samples = 0;

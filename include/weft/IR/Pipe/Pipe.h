@@ -18,6 +18,11 @@ namespace weft::pipe {
 /// The argument and result attribute that names a slot.
 inline constexpr llvm::StringLiteral kSlotAttrName = "pipe.slot";
 
+/// On an input slot of indices: they are less than this; and, as a unit, -100
+/// stands for none.
+inline constexpr llvm::StringLiteral kIndicesAttrName = "pipe.indices";
+inline constexpr llvm::StringLiteral kIgnoresAttrName = "pipe.ignores";
+
 /// The slot an argument or result is bound to, or null.
 mlir::FlatSymbolRefAttr slotOfArgument(mlir::func::FuncOp function, int index);
 mlir::FlatSymbolRefAttr slotOfResult(mlir::func::FuncOp function, int index);
