@@ -2,7 +2,10 @@
 //
 // prog-fuse-regions: elementwise ops of one shape become one loop.
 //
-//   1. Constants that are returned get a copy each, in front of the return.
+//   1. Constants that are returned get a copy each, in front of the return. An
+//      op that a distant elementwise op reads, and nothing else that far, is
+//      computed again there if its operands are still in memory: backward then
+//      keeps fewer values of forward (FuseRegionsRecompute.cpp).
 //   2. Decide, in program order: an op joins the groups of its operands while
 //      no op outside has needed their values. A group runs in front of the
 //      first op outside that does (its anchor); once that is known, an op
@@ -13,6 +16,7 @@
 //   4. Cheap ops that something else reads become groups of their own.
 //
 // Every op computes what it did before on each element, so no bit changes.
+#include "FuseRegionsRecompute.h"
 #include "weft/Transforms/Passes.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -318,6 +322,8 @@ static void fuse(Block &block, bool isAlone) {
   OpBuilder builder(block.getParentOp()->getContext());
   separateReturnedConstants(builder, block);
   eraseUnused(block);
+  if (!isAlone)
+    recomputeForDistantReaders(block, kMaxHoist);
   SmallVector<Operation *> ops;
   for (Operation &op : block)
     ops.push_back(&op);

@@ -168,3 +168,103 @@ func.func @drops_notes(%x: tensor<4xf32>) -> tensor<4xf32> {
   %e = nn.exp %x {unit = "model.layers.0"} : tensor<4xf32>
   return %e : tensor<4xf32>
 }
+
+// What a distant op reads is computed again there if its operand is in memory
+// anyhow: one value less to keep.
+// CHECK-LABEL: func.func @computes_again_what_is_read_from_afar
+// ALONE-LABEL: func.func @computes_again_what_is_read_from_afar
+// ALONE-COUNT-1: nn.silu
+// ALONE-NOT: nn.silu
+func.func @computes_again_what_is_read_from_afar(%x: tensor<4xf32>) -> tensor<8xf32> {
+  // CHECK: %[[G:.*]] = nn.softmax %{{.*}}
+  // CHECK: prog.fused %[[G]] : (tensor<4xf32>) -> tensor<4xf32>
+  // CHECK: nn.silu
+  // CHECK: prog.fused %[[G]], %{{.*}} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  // CHECK: nn.silu
+  // CHECK-NEXT: nn.mul
+  %g = nn.softmax %x : tensor<4xf32>
+  %s = nn.silu %g : tensor<4xf32>
+  %c0 = nn.softmax %s : tensor<4xf32>
+  %c1 = nn.softmax %c0 : tensor<4xf32>
+  %c2 = nn.softmax %c1 : tensor<4xf32>
+  %c3 = nn.softmax %c2 : tensor<4xf32>
+  %c4 = nn.softmax %c3 : tensor<4xf32>
+  %c5 = nn.softmax %c4 : tensor<4xf32>
+  %c6 = nn.softmax %c5 : tensor<4xf32>
+  %c7 = nn.softmax %c6 : tensor<4xf32>
+  %c8 = nn.softmax %c7 : tensor<4xf32>
+  %c9 = nn.softmax %c8 : tensor<4xf32>
+  %c10 = nn.softmax %c9 : tensor<4xf32>
+  %c11 = nn.softmax %c10 : tensor<4xf32>
+  %c12 = nn.softmax %c11 : tensor<4xf32>
+  %c13 = nn.softmax %c12 : tensor<4xf32>
+  %c14 = nn.softmax %c13 : tensor<4xf32>
+  %c15 = nn.softmax %c14 : tensor<4xf32>
+  %c16 = nn.softmax %c15 : tensor<4xf32>
+  %m = nn.mul %c16, %s : tensor<4xf32>
+  %r = nn.concat %m, %g dim 0 : (tensor<4xf32>, tensor<4xf32>) -> tensor<8xf32>
+  return %r : tensor<8xf32>
+}
+
+// Not if the operand would have to be kept instead.
+// CHECK-LABEL: func.func @keeps_what_has_no_operand_left
+// ALONE-LABEL: func.func @keeps_what_has_no_operand_left
+func.func @keeps_what_has_no_operand_left(%x: tensor<4xf32>) -> tensor<4xf32> {
+  // CHECK: %[[S:.*]] = prog.fused
+  // CHECK: nn.silu
+  // CHECK: prog.fused %{{.*}}, %[[S]] : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  // CHECK-NOT: nn.silu
+  %g = nn.softmax %x : tensor<4xf32>
+  %s = nn.silu %g : tensor<4xf32>
+  %c0 = nn.softmax %s : tensor<4xf32>
+  %c1 = nn.softmax %c0 : tensor<4xf32>
+  %c2 = nn.softmax %c1 : tensor<4xf32>
+  %c3 = nn.softmax %c2 : tensor<4xf32>
+  %c4 = nn.softmax %c3 : tensor<4xf32>
+  %c5 = nn.softmax %c4 : tensor<4xf32>
+  %c6 = nn.softmax %c5 : tensor<4xf32>
+  %c7 = nn.softmax %c6 : tensor<4xf32>
+  %c8 = nn.softmax %c7 : tensor<4xf32>
+  %c9 = nn.softmax %c8 : tensor<4xf32>
+  %c10 = nn.softmax %c9 : tensor<4xf32>
+  %c11 = nn.softmax %c10 : tensor<4xf32>
+  %c12 = nn.softmax %c11 : tensor<4xf32>
+  %c13 = nn.softmax %c12 : tensor<4xf32>
+  %c14 = nn.softmax %c13 : tensor<4xf32>
+  %c15 = nn.softmax %c14 : tensor<4xf32>
+  %c16 = nn.softmax %c15 : tensor<4xf32>
+  %m = nn.mul %c16, %s : tensor<4xf32>
+  return %m : tensor<4xf32>
+}
+
+// Nor if another op reads the value as far away: it is kept anyhow.
+// CHECK-LABEL: func.func @keeps_what_others_read_from_afar
+func.func @keeps_what_others_read_from_afar(%x: tensor<4xf32>) -> tensor<8xf32> {
+  // CHECK: %[[S:.*]] = prog.fused
+  // CHECK: nn.silu
+  // CHECK: prog.fused %{{.*}}, %[[S]], %{{.*}} : 
+  // CHECK-NOT: nn.silu
+  %g = nn.softmax %x : tensor<4xf32>
+  %s = nn.silu %g : tensor<4xf32>
+  %c0 = nn.softmax %s : tensor<4xf32>
+  %c1 = nn.softmax %c0 : tensor<4xf32>
+  %c2 = nn.softmax %c1 : tensor<4xf32>
+  %c3 = nn.softmax %c2 : tensor<4xf32>
+  %c4 = nn.softmax %c3 : tensor<4xf32>
+  %c5 = nn.softmax %c4 : tensor<4xf32>
+  %c6 = nn.softmax %c5 : tensor<4xf32>
+  %c7 = nn.softmax %c6 : tensor<4xf32>
+  %c8 = nn.softmax %c7 : tensor<4xf32>
+  %c9 = nn.softmax %c8 : tensor<4xf32>
+  %c10 = nn.softmax %c9 : tensor<4xf32>
+  %c11 = nn.softmax %c10 : tensor<4xf32>
+  %c12 = nn.softmax %c11 : tensor<4xf32>
+  %c13 = nn.softmax %c12 : tensor<4xf32>
+  %c14 = nn.softmax %c13 : tensor<4xf32>
+  %c15 = nn.softmax %c14 : tensor<4xf32>
+  %c16 = nn.softmax %c15 : tensor<4xf32>
+  %m = nn.mul %c16, %s : tensor<4xf32>
+  %n = nn.mul %m, %g : tensor<4xf32>
+  %r = nn.concat %n, %s dim 0 : (tensor<4xf32>, tensor<4xf32>) -> tensor<8xf32>
+  return %r : tensor<8xf32>
+}

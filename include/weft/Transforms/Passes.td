@@ -344,8 +344,9 @@ def FuseRegionsPass : Weft_ProgPass<"prog-fuse-regions"> {
   let description = [{
     Elementwise ops of one shape that feed each other become a `prog.fused`,
     as far as nothing outside needs a value in between; splat constants, iotas
-    and broadcasts are cloned into every region that reads them. Greedy in
-    program order. No elementwise op is left outside of a region; no bit
+    and broadcasts are cloned into every region that reads them; so are ops that
+    only distant elementwise ops read, where their operands are in memory anyhow,
+    so that backward keeps fewer values. Greedy in program order. No elementwise op is left outside of a region; no bit
     changes.
 
     ```mlir
