@@ -105,7 +105,7 @@ def test_kernels_agree_with_pytorch_and_are_all_measured(tmp_path: Path) -> None
 
 @needs_build
 def test_step_compares_weft_with_its_peer(tmp_path: Path) -> None:
-    found = _bench("step", tmp_path, "--mode", "fsdp2", "--peer", "torch", "--eager-only")
+    found = _bench("step", tmp_path, "--mode", "fsdp2", "--peer", "torch", "--eager-only", "--profile")
     (event,) = found["events"]
     weft, torch = event["rows"]
     assert (weft["name"], torch["name"]) == ("weft", "torch eager")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -17,14 +18,22 @@ class BenchmarkFailed(Exception):
     """A program failed, or something it needs is not there; the message is for the user."""
 
 
-def execute(*command: object) -> tuple[float, float]:
-    """Runs a program; returns its seconds and those of the processor."""
+class Done(NamedTuple):
+    """A program that has ended well."""
+
+    seconds: float
+    cpu_seconds: float
+    output: str
+
+
+def execute(*command: object) -> Done:
+    """Runs a program to its end. Raises BenchmarkFailed."""
     begin, cpu = time.perf_counter(), _cpu_seconds()
     words = [str(word) for word in command]
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         raise BenchmarkFailed(f"{done.stdout[-4000:]}exit code {done.returncode} of: {' '.join(words)}")
-    return time.perf_counter() - begin, _cpu_seconds() - cpu
+    return Done(time.perf_counter() - begin, _cpu_seconds() - cpu, done.stdout)
 
 
 def _cpu_seconds() -> float:

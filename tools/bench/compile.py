@@ -36,8 +36,7 @@ def measure(weft: Path, model: Path, *, replicas: int, tp: int, repeat: int) -> 
     """The best of some compilations."""
     mesh = ["--set", f"mesh.dp_replicate={replicas}", "--set", f"mesh.tp={tp}"]
     runs = [execute(weft, "compile", model, *mesh, "-o", f"{model}-program") for _ in range(repeat)]
-    wall, cpu = (min(column) for column in zip(*runs, strict=True))
-    return Measured(replicas, tp, round(wall, 3), round(cpu, 3))
+    return Measured(replicas, tp, round(min(done.seconds for done in runs), 3), round(min(done.cpu_seconds for done in runs), 3))
 
 
 def main() -> None:

@@ -72,8 +72,7 @@ def weft_artefact(event: Event, *settings: str, name: str = "") -> tuple[Path, f
     if event.dtype != "f32":
         chosen.append(f"precision.compute={event.dtype}")
     sets = [word for setting in chosen for word in ("--set", setting)]
-    seconds, _ = execute(find_program(event.build, "weft"), "compile", event.model, "-c", plan, *sets, "-o", target)
-    return target, seconds
+    return target, execute(find_program(event.build, "weft"), "compile", event.model, "-c", plan, *sets, "-o", target).seconds
 
 
 def weft_contestant(event: Event, artefact: Path, *, name: str = "weft") -> Contestant:
@@ -82,6 +81,13 @@ def weft_contestant(event: Event, artefact: Path, *, name: str = "weft") -> Cont
     options = ["--data", event.data, "--order", "sequential", "--steps", 10**9, "--log-every", 10**9, "--metrics", steps]
     command = [find_program(event.build, "weft"), "run", artefact, *options]
     return Contestant(name, [command], steps, [{}])
+
+
+def weft_profile(event: Event, artefact: Path, *, steps: int) -> str:
+    """Where the time of a step goes, as a table; the profile is kept beside the steps."""
+    options = ["--data", event.data, "--order", "sequential", "--steps", steps, "--profile", event.steps_file("profile").with_suffix(".json")]
+    output = execute(find_program(event.build, "weft"), "run", artefact, *options).output
+    return output[output.index("profile of rank") :]
 
 
 def _training(event: Event, name: str) -> list[object]:

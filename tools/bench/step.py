@@ -12,10 +12,11 @@ modes: ddp; fsdp2; tp; sp = tp with sequence and loss parallelism (XLA has no co
 peers: torch = eager and torch.compile; torch-fast-mkl = the same with MKL told to use its AVX-512 kernels, which it keeps from
 processors that are not Intel's (on Intel's it changes nothing); jax = XLA, installed on demand into an environment of its own.
 
-Columns: median ms of a step; how many times longer than Weft, with the least and most of the rounds; peak resident MiB of a
-process; seconds from the start of the program to the end of its first step (for Weft plus those of `weft compile`). "share" is
-what part of the step the arithmetic alone would take: matrix products and causal attention of a rank at the speed of the largest
-matrix product alone (tools/bench/kernels).
+Columns: median and least ms of a step; processor ms of a rank in it (waiting by spinning counts, waiting asleep does not; other
+programs on the machine do not); how many times longer than Weft, with the least and most of the rounds; peak resident MiB of a
+process (XLA's one holds all ranks); seconds from the start of the program to the end of its first step (those of `weft compile` are
+in the title; torch.compile finds what it has cached). "share" is what part of the step the arithmetic alone would take: matrix
+products and causal attention of a rank at the speed of the largest matrix product alone (tools/bench/kernels).
 """
 
 import argparse
@@ -25,7 +26,7 @@ from pathlib import Path
 
 from commands import BenchmarkFailed, add_picture, machine, new_parser, run_benchmark, write_results
 from contest import Contestant, compete
-from entrants import MODES, PEERS, RANKS, Event, peer_contestants, weft_artefact, weft_contestant
+from entrants import MODES, PEERS, RANKS, Event, peer_contestants, weft_artefact, weft_contestant, weft_profile
 from kernel_cases import largest_product
 from kernels import measure_case
 from pictures import Bars, draw
@@ -47,6 +48,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="turns of each (default: 5)")
     parser.add_argument("--steps", type=int, default=6, help="steps of a turn (default: 6)")
     parser.add_argument("--folder", type=Path, metavar="DIR", help="keep models, programs and logs there")
+    parser.add_argument("--profile", action="store_true", help="then run Weft alone and say where the time of its step goes")
     add_picture(parser)
     arguments = parser.parse_args()
     arguments.peer = [] if arguments.alone else list(dict.fromkeys(arguments.peer or ["torch"]))
@@ -64,6 +66,7 @@ def row_of(contestant: Contestant, weft: Contestant) -> Row:
         "median_ms": median_of(contestant.rounds),
         "least_ms": min(contestant.times),
         "ratio": asdict(ratio),
+        "cpu_ms": contestant.cpu_ms() / RANKS,
         "peak_mib": contestant.peak_mib(),
         "first_step_s": contestant.first_step_s,
         "first_loss": contestant.losses[0],
@@ -90,6 +93,8 @@ def run_event(event: Event, arguments: argparse.Namespace, gflops: float) -> Row
         "share": limit_ms / rows[0]["median_ms"], "rows": rows,
     }  # fmt: skip
     print(_table(found), flush=True)
+    if arguments.profile:
+        print(weft_profile(event, artefact, steps=2 * arguments.steps), flush=True)
     for row in rows:
         if row["loss_difference"] > AGREEMENT:
             raise BenchmarkFailed(
@@ -107,11 +112,11 @@ def _table(event: Row) -> str:
     lines = [
         f"size {event['size']}, {event['mode']}, {event['dtype']}, {RANKS} ranks: arithmetic alone {event['limit_ms']:.1f} ms, "
         f"share {100 * event['share']:.0f} %; weft compile {event['compile_s']:.1f} s",
-        f"  {'':<26}{'ms':>9}{'least':>9}  {'of weft':<24}{'MiB':>6}{'first s':>9}{'loss 1':>10}{'differs':>9}",
+        f"  {'':<26}{'ms':>9}{'least':>9}{'cpu':>9}  {'of weft':<24}{'MiB':>6}{'first s':>9}{'loss 1':>10}{'differs':>9}",
     ]
     for row in event["rows"]:
         lines.append(
-            f"  {row['name']:<26}{row['median_ms']:>9.1f}{row['least_ms']:>9.1f}  {Ratio(**row['ratio']).text():<24}{row['peak_mib']:>6.0f}"
+            f"  {row['name']:<26}{row['median_ms']:>9.1f}{row['least_ms']:>9.1f}{row['cpu_ms']:>9.1f}  {Ratio(**row['ratio']).text():<24}{row['peak_mib']:>6.0f}"
             f"{row['first_step_s']:>9.1f}{row['first_loss']:>10.5f}{row['loss_difference']:>9.0e}"
         )
     return "\n".join(lines)
@@ -143,7 +148,8 @@ def picture_of(events: list[Row]) -> list[Bars]:
     arithmetic = {"arithmetic alone": [event["limit_ms"] for event in events]}
     times = Bars(f"a training step, {RANKS} ranks, median", "ms", labels, values("median_ms") | arithmetic, is_logarithmic=True)
     against = {name: [row / weft if row else None for row, weft in zip(own, values("median_ms")["weft"], strict=True)] for name, own in times.values.items()}
-    return [Bars("the same, weft = 1", "times weft", labels, against), times, Bars("peak resident memory of a process", "MiB", labels, values("peak_mib"))]
+    relative = Bars("the same, weft = 1", "times weft", labels, against)
+    return [times, relative, Bars("peak resident memory of a process", "MiB", labels, values("peak_mib"))]
 
 
 def main() -> None:
