@@ -109,8 +109,8 @@ lowerToScheduled(ModuleOp module, const Config &config,
 //===----------------------------------------------------------------------===//
 
 /// What the runtime reads of the plan beyond the IR.
-static void writeRuntimeAttributes(ModuleOp module, const Config &config,
-                                   llvm::StringRef weights) {
+static void writeRuntimeAttributes(ModuleOp module, const CompileJob &job,
+                                   const Config &config) {
   Builder builder(module.getContext());
   const auto &optimizer = config.optimizer;
   NamedAttrList schedule;
@@ -123,7 +123,12 @@ static void writeRuntimeAttributes(ModuleOp module, const Config &config,
                   schedule.getDictionary(module.getContext()));
   module->setAttr(kCommunicatorAttrName,
                   builder.getStringAttr(config.target.communicator));
+  llvm::SmallString<128> weights(join(job.model, "weights"));
+  (void)llvm::sys::fs::make_absolute(weights);
   module->setAttr(kWeightsAttrName, builder.getStringAttr(weights));
+  if (!job.libraries.empty())
+    module->setAttr(kLibrariesAttrName,
+                    builder.getStrArrayAttr({llvm::StringRef(job.libraries)}));
 }
 
 static LogicalResult writeFile(ModuleOp module, const std::string &path,
@@ -181,9 +186,7 @@ CompileStatus compileModel(MLIRContext &context, const CompileJob &job,
         << "cannot make \"" << job.output << "\": " << error.message();
     return CompileStatus::Failed;
   }
-  llvm::SmallString<128> weights(join(job.model, "weights"));
-  (void)llvm::sys::fs::make_absolute(weights);
-  writeRuntimeAttributes(*module, config, weights);
+  writeRuntimeAttributes(*module, job, config);
 
   bool isWritten = true;
   auto keep = [&](Phase phase, ModuleOp current) {

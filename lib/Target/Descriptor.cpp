@@ -28,11 +28,14 @@ std::string contentHash(StringRef bytes) {
 std::string contentKey(ModuleOp module) {
   std::string text;
   llvm::raw_string_ostream os(text);
-  // Where the weights lie is not what the program is.
-  Attribute weights = module->removeAttr(kWeightsAttrName);
+  // Where the weights and libraries lie is not what the program is.
+  SmallVector<NamedAttribute> places;
+  for (StringRef name : {kWeightsAttrName, kLibrariesAttrName})
+    if (Attribute place = module->removeAttr(name))
+      places.emplace_back(StringAttr::get(module.getContext(), name), place);
   module->print(os, OpPrintingFlags().useLocalScope().enableDebugInfo(false));
-  if (weights)
-    module->setAttr(kWeightsAttrName, weights);
+  for (NamedAttribute place : places)
+    module->setAttr(place.getName(), place.getValue());
   return contentHash(text);
 }
 
@@ -323,6 +326,12 @@ FailureOr<json::Object> buildDescriptor(ModuleOp module) {
     result["communicator"] = text.getValue();
   if (auto text = module->getAttrOfType<StringAttr>(kWeightsAttrName))
     result["weights"] = text.getValue();
+  if (auto folders = module->getAttrOfType<ArrayAttr>(kLibrariesAttrName)) {
+    json::Array names;
+    for (StringRef folder : folders.getAsValueRange<StringAttr>())
+      names.push_back(folder);
+    result["libraries"] = std::move(names);
+  }
   if (auto config = module->getAttrOfType<DictionaryAttr>(kOptimizerAttrName))
     result["optimizer"] = objectOf(config);
   return result;

@@ -101,6 +101,16 @@ static json::Value hashWeights(StringRef folder) {
   return contentHash(all);
 }
 
+/// The libraries that the runtime may load: `auto` crosses hosts with Gloo.
+static json::Array providersOf(const json::Object &descriptor) {
+  StringRef name = descriptor.getString("communicator").value_or("auto");
+  if (name == "shared_memory")
+    return {};
+  if (name == "auto")
+    name = "gloo";
+  return {("libweft_" + name + ".so").str()};
+}
+
 /// What is in the descriptor, the account of memory, the weights and the CPU.
 static json::Object manifestOf(ModuleOp module, const json::Object &descriptor,
                                const TargetInfo &target) {
@@ -110,7 +120,7 @@ static json::Object manifestOf(ModuleOp module, const json::Object &descriptor,
   if (auto path = module->getAttrOfType<StringAttr>(kWeightsAttrName))
     manifest["weights"] =
         json::Object{{"path", path.getValue()}, {"hash", hashWeights(path)}};
-  manifest["provider_libraries"] = json::Array();
+  manifest["provider_libraries"] = providersOf(descriptor);
   manifest["target"] = json::Object{{"triple", target.triple},
                                     {"cpu", target.cpu},
                                     {"features", target.features}};

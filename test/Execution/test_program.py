@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cases import MICROBATCHES, OPTIMIZER, Case
-from lab import BATCH, ROOT, SEQ, Lab, run
+from lab import BATCH, BUILD, ROOT, SEQ, Lab, run
 
 ALONE = Case("one device")
 PAIR = Case("count dp_shard 2", (("dp_shard", 2),), ("fsdp.bucket=0",))  # as in test_counts.py
@@ -96,3 +96,12 @@ def test_microbatches_make_one_step(lab: Lab, tmp_path: Path) -> None:
     assert [line.split("  ")[0] for line in output.splitlines()] == ["step 1/2", "step 2/2"]
     assert lines[1]["loss"] < lines[0]["loss"]  # the same samples again, after a step
     assert OPTIMIZER["name"] == '"sgd"'
+
+
+@pytest.mark.skipif(not (BUILD / "lib/libweft_gloo.so").exists(), reason="this build has no Gloo provider")
+def test_an_artefact_finds_its_provider(lab: Lab, tmp_path: Path) -> None:
+    shared = _losses(lab, PAIR, tmp_path)
+    gloo = tmp_path / "gloo.jsonl"
+    command = [lab.artefact("tiny", PAIR) / "train", "--data", lab.data(PAIR.data), "--steps", 3, "--metrics", gloo]
+    run(*command, "--spawn", PAIR.ranks, "--communicator", "gloo")
+    assert [json.loads(line)["loss"] for line in gloo.read_text().splitlines()] == shared

@@ -36,6 +36,8 @@ static int compile(const CompileOptions &options) {
   Compiler compiler;
   weft::CompileJob job = options.job;
   job.launcher = programFolder() + "/train";
+  job.libraries =
+      fs::path(programFolder()).parent_path().append("lib").string();
   job.fusion = options.isUnfused ? weft::Fusion::Off : weft::Fusion::On;
   auto status = weft::compileModel(compiler.context(), job, *config);
   if (int code = compiler.exitCode(status))

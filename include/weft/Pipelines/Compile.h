@@ -39,9 +39,10 @@ lowerToScheduled(mlir::ModuleOp module, const Config &config,
 
 /// What to compile and where to; the plan is in the Config.
 struct CompileJob {
-  std::string model;    // folder of the exported model
-  std::string output;   // folder of the artefact
-  std::string launcher; // the program that is copied as `train`
+  std::string model;     // folder of the exported model
+  std::string output;    // folder of the artefact
+  std::string launcher;  // the program that is copied as `train`
+  std::string libraries; // folder of the runtime's provider libraries
   // To look for faults: interpret around each pass; a loop per op.
   bool verifyNumerics = false;
   Fusion fusion = Fusion::On;

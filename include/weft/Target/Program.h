@@ -25,6 +25,8 @@ inline constexpr llvm::StringLiteral kOptimizerAttrName = "weft.optimizer";
 inline constexpr llvm::StringLiteral kCommunicatorAttrName =
     "weft.communicator";
 inline constexpr llvm::StringLiteral kWeightsAttrName = "weft.weights";
+/// Folders where the runtime finds provider libraries.
+inline constexpr llvm::StringLiteral kLibrariesAttrName = "weft.libraries";
 
 /// Whether elementwise ops share loops; the numbers are the same.
 enum class Fusion { On, Off };

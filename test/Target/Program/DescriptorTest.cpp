@@ -170,11 +170,13 @@ TEST_F(DescriptorTest, RefusesAProductAcrossRanks) {
 TEST_F(DescriptorTest, KeyKnowsContentNotPlaces) {
   std::string text = kCollectives, moved = text, other = text;
   moved.replace(moved.find("\"scatter\""), 9, "\"elsewhere\"");
-  moved.insert(moved.find("dist.mesh = "), "weft.weights = \"/w\", ");
+  moved.insert(moved.find("dist.mesh = "),
+               "weft.weights = \"/w\", weft.libraries = [\"/l\"], ");
   other.replace(other.find("\"min\""), 5, "\"max\"");
   std::string key = contentKey(*lowerToProgram(context, text));
   EXPECT_EQ(key.size(), 32u);
   EXPECT_EQ(contentKey(*lowerToProgram(context, moved)), key);
+  EXPECT_EQ(*describe(moved).getArray("libraries"), parsed(R"(["/l"])"));
   EXPECT_NE(contentKey(*lowerToProgram(context, other)), key);
 }
 
