@@ -82,10 +82,17 @@ private:
 
 } // namespace
 
+/// The op by which `reader` has read: a started collective does so at any time
+/// until its wait.
+static Operation *endOfReading(Operation *reader) {
+  auto start = dyn_cast<dist::StartOp>(reader);
+  return start ? *start->getUsers().begin() : reader;
+}
+
 bool PlacementPlanner::isReadBefore(Value root, OpResult result) {
   Operation *writer = result.getOwner();
   return llvm::all_of(uses.lookup(root), [&](OpOperand *use) {
-    Operation *reader = use->getOwner();
+    Operation *reader = endOfReading(use->getOwner());
     return reader == writer ? mayOverwrite(*use, result)
                             : reader->isBeforeInBlock(writer);
   });
@@ -134,7 +141,8 @@ void PlacementPlanner::overwriteStarted(dist::StartOp op) {
   for (auto [input, future] : llvm::zip(op.getInputs(), op.getFutures())) {
     Value root = rootOf(input);
     bool isLast = llvm::all_of(uses.lookup(root), [&](OpOperand *use) {
-      return use->getOwner() == op || use->getOwner()->isBeforeInBlock(op);
+      Operation *reader = use->getOwner();
+      return reader == op || endOfReading(reader)->isBeforeInBlock(op);
     });
     auto wait = cast<dist::WaitOp>(*future.getUsers().begin());
     Value result = wait.getResults()[cast<OpResult>(future).getResultNumber()];

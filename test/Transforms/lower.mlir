@@ -240,3 +240,63 @@ func.func @writes_a_coordinate_once(%x: tensor<8x4xf32> {pipe.slot = @x})
   %1 = prog.window %x from %b dim 0 : (tensor<8x4xf32>, tensor<i64>) -> tensor<2x4xf32>
   return %0, %1 : tensor<2x4xf32>, tensor<2x4xf32>
 }
+
+// -----
+
+#mesh = #dist.mesh<tp = 4>
+pipe.slot @g : tensor<4xf32> {kind = "gradient", lifetime = "run"}
+pipe.slot @y : tensor<4xf32> {kind = "activation", lifetime = "run"}
+// A started collective may read until its wait, so the slot it reads is not
+// written before.
+// CHECK-LABEL: func.func @copies_when_a_collective_is_under_way()
+func.func @copies_when_a_collective_is_under_way(%g: tensor<4xf32> {pipe.slot = @g})
+    -> (tensor<4xf32> {pipe.slot = @g}, tensor<4xf32> {pipe.slot = @y}) {
+  // CHECK: %[[G:.*]] = prog.buffer "run" slot @g
+  // CHECK: prog.collective "all_reduce" 0 ins(%[[G]]
+  // CHECK: prog.launch @fused_{{.*}} ins(%[[G]] : memref<4xf32>) outs(%[[NEW:.*]] : memref<4xf32>)
+  // CHECK: prog.wait 0
+  // CHECK: prog.copy %[[NEW]] to %[[G]]
+  %0 = dist.start %g : (tensor<4xf32>) -> !dist.future<tensor<4xf32>> {
+  ^bb0(%x: tensor<4xf32>):
+    %sum = dist.all_reduce "sum" %x over #mesh ["tp"] : (tensor<4xf32>) -> tensor<4xf32>
+    dist.yield %sum : tensor<4xf32>
+  }
+  %1 = prog.fused %g : (tensor<4xf32>) -> tensor<4xf32> {
+  ^bb0(%a: tensor<4xf32>):
+    %2 = nn.neg %a : tensor<4xf32>
+    prog.yield %2 : tensor<4xf32>
+  }
+  %3 = dist.wait %0 : (!dist.future<tensor<4xf32>>) -> tensor<4xf32>
+  %4 = nn.softmax %3 : tensor<4xf32>
+  return %1, %4 : tensor<4xf32>, tensor<4xf32>
+}
+
+// A sum goes on in the memory of its operand only if no other collective that
+// reads it is under way.
+// CHECK-LABEL: func.func @keeps_what_another_collective_reads()
+func.func @keeps_what_another_collective_reads(%g: tensor<4xf32> {pipe.slot = @g})
+    -> (tensor<4xf32> {pipe.slot = @y}) {
+  // CHECK: prog.launch @softmax_{{.*}} outs(%[[X:.*]] : memref<4xf32>)
+  // CHECK: prog.collective "permute" {{[0-9]+}} ins(%[[X]]
+  // CHECK: prog.collective "all_reduce" {{[0-9]+}} ins(%[[X]] : memref<4xf32>) outs(%[[SUM:.*]] : memref<4xf32>)
+  // CHECK-NOT: outs(%[[X]]
+  %x = nn.softmax %g : tensor<4xf32>
+  %0 = dist.start %x : (tensor<4xf32>) -> !dist.future<tensor<4xf32>> {
+  ^bb0(%a: tensor<4xf32>):
+    %moved = dist.permute %a over #mesh ["tp"] from [0, 2, 1, 3] : (tensor<4xf32>) -> tensor<4xf32>
+    dist.yield %moved : tensor<4xf32>
+  }
+  %1 = dist.start %x : (tensor<4xf32>) -> !dist.future<tensor<4xf32>> {
+  ^bb0(%a: tensor<4xf32>):
+    %sum = dist.all_reduce "sum" %a over #mesh ["tp"] : (tensor<4xf32>) -> tensor<4xf32>
+    dist.yield %sum : tensor<4xf32>
+  }
+  %2 = dist.wait %1 : (!dist.future<tensor<4xf32>>) -> tensor<4xf32>
+  %3 = dist.wait %0 : (!dist.future<tensor<4xf32>>) -> tensor<4xf32>
+  %4 = prog.fused %2, %3 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> {
+  ^bb0(%a: tensor<4xf32>, %b: tensor<4xf32>):
+    %5 = nn.add %a, %b : tensor<4xf32>
+    prog.yield %5 : tensor<4xf32>
+  }
+  return %4 : tensor<4xf32>
+}
