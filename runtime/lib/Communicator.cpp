@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <numeric>
 #include <sys/mman.h>
 
@@ -108,16 +109,104 @@ void Communicator::barrier(const Group &group) {
 
 void Communicator::leave(ExitCode code, int culprit) {}
 
-int weft::sourceOf(const RankPairs &pairs, int index) {
-  for (const auto &[from, to] : pairs)
-    if (to == index)
-      return from;
-  return -1;
+//===----------------------------------------------------------------------===//
+// Buckets
+//===----------------------------------------------------------------------===//
+
+void Communicator::start(Transfer &transfer, const void *const *inputs,
+                         void *const *outputs) {
+  if (transfer.isUnderWay)
+    throw Error(ExitCode::Internal,
+                "a collective is started again before it is finished");
+  const std::vector<BucketOperand> &operands = transfer.bucket.operands;
+  transfer.inputs.assign(inputs, inputs + operands.size());
+  transfer.outputs.assign(outputs, outputs + operands.size());
+  if (transfer.group.size() > 1)
+    return doStart(transfer);
+  bool isNothing = transfer.bucket.kind == CollectiveKind::Permute &&
+                   sourceOf(transfer.bucket.pairs, 0) < 0;
+  for (size_t i = 0; i < operands.size(); ++i) {
+    int64_t bytes = operands[i].input.bytes();
+    if (isNothing)
+      std::memset(outputs[i], 0, bytes);
+    else
+      copy(outputs[i], inputs[i], bytes);
+  }
 }
 
-int weft::targetOf(const RankPairs &pairs, int index) {
-  for (const auto &[from, to] : pairs)
-    if (from == index)
-      return to;
-  return -1;
+void Communicator::finish(Transfer &transfer) {
+  if (transfer.isUnderWay)
+    doFinish(transfer);
+}
+
+void Communicator::doStart(Transfer &transfer) {
+  // Only a reduction cares about the types of what it packs.
+  std::map<DType, std::vector<size_t>> batches;
+  const Bucket &bucket = transfer.bucket;
+  for (size_t i = 0; i < bucket.operands.size(); ++i)
+    batches[bucket.isReduction() ? bucket.operands[i].dtype : DType::I1]
+        .push_back(i);
+  for (const auto &[dtype, operands] : batches)
+    exchange(transfer, operands);
+}
+
+/// Exchanges some operands by one call. A packed buffer holds, per block, the
+/// operands one after the other.
+void Communicator::exchange(const Transfer &transfer,
+                            const std::vector<size_t> &operands) {
+  const Bucket &bucket = transfer.bucket;
+  const BucketOperand &first = bucket.operands[operands[0]];
+  if (operands.size() == 1 && first.input.areContiguous() &&
+      first.output.areContiguous())
+    return call(transfer, first.dtype, transfer.inputs[operands[0]],
+                transfer.outputs[operands[0]], first.input.bytes());
+  int64_t blockBytes = 0;
+  for (size_t i : operands)
+    blockBytes += bucket.operands[i].input.bytes();
+  packedInput.resize(first.input.count * blockBytes);
+  packedOutput.resize(first.output.count * blockBytes);
+  auto forEachBlock = [&](Blocks BucketOperand::*side, auto body) {
+    int64_t offset = 0; // of the operand in a block
+    for (size_t i : operands) {
+      const Blocks &blocks = bucket.operands[i].*side;
+      for (int64_t block = 0; block < blocks.count; ++block)
+        body(i, BlockCursor(blocks, block, 0), block * blockBytes + offset,
+             BlockCursor({1, 1, blocks.bytes()}, 0, 0), blocks.bytes());
+      offset += blocks.bytes();
+    }
+  };
+  forEachBlock(&BucketOperand::input,
+               [&](size_t i, BlockCursor strided, int64_t offset,
+                   BlockCursor packed, int64_t bytes) {
+                 copyBlock(packedInput.data() + offset, packed,
+                           static_cast<const std::byte *>(transfer.inputs[i]),
+                           strided, bytes);
+               });
+  call(transfer, first.dtype, packedInput.data(), packedOutput.data(),
+       blockBytes);
+  forEachBlock(&BucketOperand::output, [&](size_t i, BlockCursor strided,
+                                           int64_t offset, BlockCursor packed,
+                                           int64_t bytes) {
+    copyBlock(static_cast<std::byte *>(transfer.outputs[i]), strided,
+              packedOutput.data() + offset, packed, bytes);
+  });
+}
+
+void Communicator::call(const Transfer &transfer, DType dtype,
+                        const void *input, void *output, int64_t blockBytes) {
+  const Group &group = transfer.group;
+  const Bucket &bucket = transfer.bucket;
+  int64_t count = blockBytes / byteSize(dtype);
+  switch (bucket.kind) {
+  case CollectiveKind::AllGather:
+    return doAllGather(group, input, output, blockBytes);
+  case CollectiveKind::AllReduce:
+    return doAllReduce(group, dtype, bucket.reduce, input, output, count);
+  case CollectiveKind::ReduceScatter:
+    return doReduceScatter(group, dtype, bucket.reduce, input, output, count);
+  case CollectiveKind::AllToAll:
+    return doAllToAll(group, input, output, blockBytes);
+  case CollectiveKind::Permute:
+    return doPermute(group, bucket.pairs, input, output, blockBytes);
+  }
 }

@@ -183,48 +183,58 @@ void weft::convert(DType from, const void *source, DType to, void *target,
 // Combination
 //===----------------------------------------------------------------------===//
 
-template <typename T, typename Op>
-static void combineElements(const std::vector<const void *> &sources, void *out,
-                            int64_t count, Op op) {
+/// Takes `next` into `total`. A NaN on either side wins, whatever the order of
+/// the ranks.
+template <ReduceKind kind, typename Value>
+static void take(Value &total, Value next) {
+  if constexpr (kind == ReduceKind::Sum)
+    total = total + next;
+  else if constexpr (kind == ReduceKind::Max)
+    total = (next > total) | (next != next) ? next : total;
+  else
+    total = (next < total) | (next != next) ? next : total;
+}
+
+/// Blocks keep the totals, and what further outputs copy, in the first-level
+/// cache, and read each source in a run: taking the sources of an element in
+/// turn is half as fast where they lie in the caches of other cores. Within a
+/// block every element still takes its sources in order.
+template <ReduceKind kind, typename T>
+static void combineElements(std::span<const void *const> sources,
+                            std::span<void *const> outs, int64_t count) {
   using Wide = decltype(widen(T()));
-  // Blocks keep the running values in the first-level cache; within a block
-  // every element still takes its sources in order.
   constexpr int64_t block = 512;
-  Wide running[block];
+  Wide totals[block];
   for (int64_t begin = 0; begin < count; begin += block) {
     int64_t size = std::min(block, count - begin);
     const T *first = static_cast<const T *>(sources[0]) + begin;
     for (int64_t i = 0; i < size; ++i)
-      running[i] = widen(first[i]);
-    for (size_t r = 1; r < sources.size(); ++r) {
-      const T *next = static_cast<const T *>(sources[r]) + begin;
+      totals[i] = widen(first[i]);
+    for (const void *source : sources.subspan(1)) {
+      const T *next = static_cast<const T *>(source) + begin;
       for (int64_t i = 0; i < size; ++i)
-        running[i] = op(running[i], widen(next[i]));
+        take<kind, Wide>(totals[i], widen(next[i]));
     }
-    T *target = static_cast<T *>(out) + begin;
+    T *target = static_cast<T *>(outs[0]) + begin;
     for (int64_t i = 0; i < size; ++i)
-      target[i] = narrow<T>(running[i]);
+      target[i] = narrow<T>(totals[i]);
+    for (void *out : outs.subspan(1))
+      std::memcpy(static_cast<T *>(out) + begin, target, size * sizeof(T));
   }
 }
 
 void weft::combine(DType dtype, ReduceKind kind,
-                   const std::vector<const void *> &sources, void *out,
-                   int64_t count) {
+                   std::span<const void *const> sources,
+                   std::span<void *const> outs, int64_t count) {
   dispatch(dtype, [&](auto tag) {
     using T = decltype(tag);
-    // A NaN on either side wins, whatever the order of the ranks.
     switch (kind) {
     case ReduceKind::Sum:
-      return combineElements<T>(sources, out, count,
-                                [](auto a, auto b) { return a + b; });
+      return combineElements<ReduceKind::Sum, T>(sources, outs, count);
     case ReduceKind::Max:
-      return combineElements<T>(sources, out, count, [](auto a, auto b) {
-        return b > a || b != b ? b : a;
-      });
+      return combineElements<ReduceKind::Max, T>(sources, outs, count);
     case ReduceKind::Min:
-      return combineElements<T>(sources, out, count, [](auto a, auto b) {
-        return b < a || b != b ? b : a;
-      });
+      return combineElements<ReduceKind::Min, T>(sources, outs, count);
     }
   });
 }

@@ -28,22 +28,6 @@ static T get(const Json &object, const char *key, T otherwise) {
   return it == object.end() || it->is_null() ? otherwise : it->get<T>();
 }
 
-std::string_view weft::toString(CollectiveKind kind) {
-  switch (kind) {
-  case CollectiveKind::AllGather:
-    return "all_gather";
-  case CollectiveKind::AllReduce:
-    return "all_reduce";
-  case CollectiveKind::ReduceScatter:
-    return "reduce_scatter";
-  case CollectiveKind::AllToAll:
-    return "all_to_all";
-  case CollectiveKind::Permute:
-    return "permute";
-  }
-  return "";
-}
-
 static CollectiveKind parseKind(const std::string &name) {
   for (auto kind : {CollectiveKind::AllGather, CollectiveKind::AllReduce,
                     CollectiveKind::ReduceScatter, CollectiveKind::AllToAll,

@@ -60,8 +60,7 @@ bool weft::isUpdate(const Call &call) {
 }
 
 int64_t Executor::sharedBytes(const Descriptor &descriptor) {
-  return Regions::bytes(descriptor, Regions::guardBytes) +
-         CollectiveRunner::scratchBytes(descriptor) + 4096;
+  return Regions::bytes(descriptor, Regions::guardBytes) + 4096;
 }
 
 Executor::Executor(const Program &program, Communicator &communicator,
@@ -100,7 +99,16 @@ void Executor::start(weft_context *context, int64_t collective,
   }
 }
 
-void Executor::wait(weft_context *, int64_t) {} // `start` has finished it
+void Executor::wait(weft_context *context, int64_t collective) {
+  Executor &self = *static_cast<Context *>(context)->executor;
+  if (self.failure)
+    return;
+  try {
+    self.collectives.finish(collective);
+  } catch (...) {
+    self.failure = std::current_exception();
+  }
+}
 
 void Executor::ignoreMark(weft_context *, int64_t) {}
 
@@ -133,7 +141,7 @@ void Executor::issue(int64_t id, const void *const *inputs,
   for (const Operand &operand : currentCollective->operands)
     add({static_cast<int64_t>(operand.dtype), operand.outer * operand.inner,
          operand.splitOuter * operand.splitInner});
-  collectives.run(id, inputs, outputs);
+  collectives.start(id, inputs, outputs);
 }
 
 std::string Executor::lastCollective() const {

@@ -1,55 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// InProcess: posting and awaiting addresses under one mutex.
+// InProcess: heads in the memory of the process; addresses are themselves.
 #include "weft_runtime/InProcess.h"
+
+#include <cstdlib>
+#include <numeric>
 
 using namespace weft;
 
+/// A thread does not die alone, so only a hang could end its waiting.
+static constexpr double timeoutSeconds = 600;
+
+InProcessHub::InProcessHub(int worldSize) {
+  for (int rank = 0; rank < worldSize; ++rank) {
+    // Pages that nobody touches are never made.
+    void *head = std::calloc(Posts::headBytes() + 64, 1);
+    heads.emplace_back(static_cast<std::byte *>(head), std::free);
+  }
+}
+
+static std::vector<int> ranksOf(const InProcessHub &hub) {
+  std::vector<int> ranks(hub.worldSize());
+  std::iota(ranks.begin(), ranks.end(), 0);
+  return ranks;
+}
+
+InProcessCommunicator::InProcessCommunicator(InProcessHub &hub, int rank)
+    : PeerMemoryCommunicator(rank, ranksOf(hub), timeoutSeconds) {
+  std::vector<std::byte *> aligned;
+  for (const auto &head : hub.heads)
+    aligned.push_back(reinterpret_cast<std::byte *>(
+        (reinterpret_cast<intptr_t>(head.get()) + 63) / 64 * 64));
+  posts.connect(std::move(aligned));
+  onGroupAdded(world());
+}
+
 InProcessCommunicator::~InProcessCommunicator() {
   leave(ExitCode::Done, /*culprit=*/-1);
-}
-
-void InProcessCommunicator::leave(ExitCode code, int culprit) {
-  std::lock_guard lock(hub.mutex);
-  InProcessHub::RankState &own = hub.ranks[rank()];
-  if (own.hasLeft)
-    return;
-  own.hasLeft = true;
-  own.leftWith = code;
-  own.culprit = culprit;
-  hub.changed.notify_all();
-}
-
-void InProcessCommunicator::awaitPost(int peer, const Group &group,
-                                      uint64_t posts,
-                                      std::unique_lock<std::mutex> &lock) {
-  InProcessHub::RankState &state = hub.ranks[peer];
-  InProcessHub::Mailbox &mailbox = state.mailboxes[group.id];
-  hub.changed.wait(lock,
-                   [&] { return mailbox.posts >= posts || state.hasLeft; });
-  if (mailbox.posts >= posts)
-    return;
-  int culprit = state.culprit >= 0 ? state.culprit : peer;
-  throw PeerFailed(culprit, static_cast<int>(state.leftWith),
-                   "rank " + std::to_string(culprit) + " is gone");
-}
-
-PeerMemoryCommunicator::Peers InProcessCommunicator::post(const Group &group,
-                                                          const void *input,
-                                                          void *output) {
-  std::unique_lock lock(hub.mutex);
-  InProcessHub::Mailbox &own = hub.ranks[rank()].mailboxes[group.id];
-  uint64_t posts = ++own.posts;
-  own.inputs[posts % 2] = static_cast<const std::byte *>(input);
-  own.outputs[posts % 2] = static_cast<std::byte *>(output);
-  hub.changed.notify_all();
-
-  Peers peers;
-  for (int peer : group.ranks) {
-    awaitPost(peer, group, posts, lock);
-    InProcessHub::Mailbox &mailbox = hub.ranks[peer].mailboxes[group.id];
-    peers.inputs.push_back(mailbox.inputs[posts % 2]);
-    peers.outputs.push_back(mailbox.outputs[posts % 2]);
-  }
-  return peers;
 }

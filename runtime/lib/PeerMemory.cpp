@@ -8,147 +8,317 @@
 
 using namespace weft;
 
-/// Chunks begin on multiples of this, so that no element is cut in two.
-static constexpr int64_t chunkAlignment = 64;
+/// Staged operands and chunks begin on multiples of this: no element is cut in
+/// two, and vectors are aligned.
+static constexpr int64_t alignment = 64;
+static constexpr int64_t isPrivate = -1; // published instead of an address
 
-void PeerMemoryCommunicator::exchangeStaged(const Group &group,
-                                            const Message &message,
-                                            const Reader &reader) {
-  int64_t chunk = stagingBytes() / message.numBlocks;
-  if (chunk < message.blockBytes)
-    chunk = chunk / chunkAlignment * chunkAlignment;
-  chunk = std::min(chunk, message.blockBytes);
-  if (chunk == 0)
-    throw Error(ExitCode::Internal, "a group is too large to stage: got " +
-                                        std::to_string(group.size()) +
-                                        " ranks");
-  for (int64_t begin = 0; begin < message.blockBytes; begin += chunk) {
-    int64_t end = std::min(begin + chunk, message.blockBytes);
-    std::byte *buffer = staging(group);
-    if (message.data)
-      for (int64_t block = 0; block < message.numBlocks; ++block)
-        std::memcpy(buffer + block * (end - begin),
-                    static_cast<const std::byte *>(message.data) +
-                        block * message.blockBytes + begin,
-                    end - begin);
-    Peers peers = post(group, buffer, nullptr);
-    reader(peers.inputs, end - begin, begin, end);
+static int64_t aligned(int64_t bytes) {
+  return (bytes + alignment - 1) / alignment * alignment;
+}
+
+static int64_t stagedBytes(const BucketOperand &operand) {
+  return aligned(operand.input.count * operand.input.bytes());
+}
+
+static int64_t stagedBytes(const Bucket &bucket) {
+  int64_t total = 0;
+  for (const BucketOperand &operand : bucket.operands)
+    total += stagedBytes(operand);
+  return total;
+}
+
+//===----------------------------------------------------------------------===//
+// Slots
+//===----------------------------------------------------------------------===//
+
+PeerMemoryCommunicator::Queue &
+PeerMemoryCommunicator::queueOf(const Group &group) {
+  if (queues.size() <= static_cast<size_t>(group.id))
+    queues.resize(group.id + 1);
+  return queues[group.id];
+}
+
+/// The next slot to write, once all peers have read what is in it. All members
+/// take slots in the same order, and so finish the same transfer early or post
+/// once more where that is needed.
+int PeerMemoryCommunicator::takeSlot(const Group &group) {
+  int slot = queueOf(group).next;
+  queueOf(group).next = (slot + 1) % Posts::numSlots;
+  for (Transfer *transfer : queueOf(group).underWay)
+    if (transfer->slot == slot) {
+      doFinish(*transfer);
+      break;
+    }
+  uint32_t readAt = queueOf(group).readAt[slot];
+  if (readAt == posts.count(group) + 1)
+    posts.post(group);
+  posts.await(group, readAt);
+  return slot;
+}
+
+std::vector<std::byte *>
+PeerMemoryCommunicator::slots(const Transfer &transfer) const {
+  std::vector<std::byte *> result;
+  for (int rank : transfer.group.ranks)
+    result.push_back(posts.slot(rank, transfer.group, transfer.slot));
+  return result;
+}
+
+/// Packs bytes [begin, begin + bytes) of each input block into `slot`.
+void PeerMemoryCommunicator::stage(const Transfer &transfer, size_t operand,
+                                   std::byte *slot, int64_t begin,
+                                   int64_t bytes) const {
+  const Blocks &blocks = transfer.bucket.operands[operand].input;
+  const auto *data = static_cast<const std::byte *>(transfer.inputs[operand]);
+  for (int64_t block = 0; block < blocks.count; ++block)
+    copyBlock(slot, {{blocks.count, 1, bytes}, block, 0}, data,
+              {blocks, block, begin}, bytes);
+}
+
+void PeerMemoryCommunicator::offer(Transfer &transfer) {
+  size_t numOperands = transfer.bucket.operands.size();
+  if (numOperands * sizeof(Offer) > Posts::slotBytes)
+    throw Error(ExitCode::Internal,
+                "a bucket has too many operands: got " +
+                    std::to_string(numOperands) + ", expected at most " +
+                    std::to_string(Posts::slotBytes / sizeof(Offer)));
+  auto *offers = reinterpret_cast<Offer *>(
+      posts.slot(rank(), transfer.group, transfer.slot));
+  for (size_t i = 0; i < numOperands; ++i)
+    offers[i] = {publish(transfer.inputs[i]).value_or(isPrivate),
+                 publish(transfer.outputs[i]).value_or(isPrivate)};
+}
+
+/// All members come to the same answer.
+bool PeerMemoryCommunicator::isReachable(const Transfer &transfer) const {
+  for (const std::byte *slot : slots(transfer)) {
+    const auto *offers = reinterpret_cast<const Offer *>(slot);
+    for (size_t i = 0; i < transfer.bucket.operands.size(); ++i)
+      if (offers[i].input == isPrivate || offers[i].output == isPrivate)
+        return false;
+  }
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// Buckets
+//===----------------------------------------------------------------------===//
+
+void PeerMemoryCommunicator::doStart(Transfer &transfer) {
+  int64_t bytes = stagedBytes(transfer.bucket);
+  if (bytes == 0)
+    return;
+  transfer.slot = takeSlot(transfer.group);
+  transfer.isStaged = bytes <= Posts::slotBytes;
+  if (transfer.isStaged) {
+    std::byte *slot = posts.slot(rank(), transfer.group, transfer.slot);
+    for (size_t i = 0; i < transfer.bucket.operands.size(); ++i) {
+      const BucketOperand &operand = transfer.bucket.operands[i];
+      stage(transfer, i, slot, 0, operand.input.bytes());
+      slot += stagedBytes(operand);
+    }
+  } else {
+    offer(transfer);
+  }
+  transfer.arrival = posts.post(transfer.group);
+  transfer.isUnderWay = true;
+  queueOf(transfer.group).underWay.push_back(&transfer);
+}
+
+void PeerMemoryCommunicator::doFinish(Transfer &transfer) {
+  const Group &group = transfer.group;
+  std::erase(queueOf(group).underWay, &transfer);
+  transfer.isUnderWay = false;
+  posts.await(group, transfer.arrival);
+  // A peer that has posted what follows here has read the slot.
+  queueOf(group).readAt[transfer.slot] = posts.count(group) + 1;
+  if (transfer.isStaged)
+    return readStaged(transfer);
+  if (!isReachable(transfer))
+    return runChunked(transfer);
+  if (transfer.bucket.kind == CollectiveKind::AllReduce)
+    reduceInPlace(transfer);
+  else
+    readInPlace(transfer);
+  posts.await(group, posts.post(group));
+}
+
+void PeerMemoryCommunicator::readStaged(const Transfer &transfer) const {
+  Sources sources{};
+  for (std::byte *slot : slots(transfer))
+    sources.bases.push_back(slot);
+  for (size_t i = 0; i < transfer.bucket.operands.size(); ++i) {
+    const BucketOperand &operand = transfer.bucket.operands[i];
+    sources.blocks = {operand.input.count, 1, operand.input.bytes()};
+    read(transfer, i, sources, 0, operand.input.bytes());
+    for (const std::byte *&base : sources.bases)
+      base += stagedBytes(operand);
   }
 }
 
-void PeerMemoryCommunicator::exchange(const Group &group,
-                                      const Message &message,
-                                      const Reader &reader) {
-  int64_t bytes = message.numBlocks * message.blockBytes;
-  if (bytes == 0)
-    return;
-  if (bytes <= stagingBytes())
-    return exchangeStaged(group, message, reader);
-  Peers peers = post(group, message.data, nullptr);
-  if (!peers.reachable)
-    return exchangeStaged(group, message, reader);
-  reader(peers.inputs, message.blockBytes, 0, message.blockBytes);
-  post(group, nullptr, nullptr);
+void PeerMemoryCommunicator::readInPlace(const Transfer &transfer) const {
+  const Group &group = transfer.group;
+  std::vector<std::byte *> offers = slots(transfer);
+  Sources sources{std::vector<const std::byte *>(group.size()), {}, 0};
+  for (size_t i = 0; i < transfer.bucket.operands.size(); ++i) {
+    for (int r = 0; r < group.size(); ++r)
+      sources.bases[r] = resolve(group.ranks[r],
+                                 reinterpret_cast<Offer *>(offers[r])[i].input);
+    sources.blocks = transfer.bucket.operands[i].input;
+    read(transfer, i, sources, 0, sources.blocks.bytes());
+  }
+}
+
+/// Part r of each operand belongs to member r: only it reads part r of the
+/// inputs, so it may write part r of outputs that are inputs.
+void PeerMemoryCommunicator::reduceInPlace(const Transfer &transfer) const {
+  const Group &group = transfer.group;
+  int n = group.size();
+  std::vector<std::byte *> offers = slots(transfer);
+  std::vector<const void *> inputs(n);
+  std::vector<void *> outputs(n);
+  for (size_t i = 0; i < transfer.bucket.operands.size(); ++i) {
+    const BucketOperand &operand = transfer.bucket.operands[i];
+    int64_t bytes = operand.input.bytes();
+    int64_t part = aligned((bytes + n - 1) / n);
+    int64_t begin = std::min(group.index * part, bytes);
+    int64_t end = std::min(begin + part, bytes);
+    for (int r = 0; r < n; ++r) {
+      Offer offer = reinterpret_cast<Offer *>(offers[r])[i];
+      inputs[r] = resolve(group.ranks[r], offer.input) + begin;
+      outputs[r] = resolve(group.ranks[r], offer.output) + begin;
+    }
+    combine(operand.dtype, transfer.bucket.reduce, inputs, outputs,
+            (end - begin) / byteSize(operand.dtype));
+  }
+}
+
+void PeerMemoryCommunicator::runChunked(const Transfer &transfer) {
+  Transfer round = transfer;
+  for (size_t i = 0; i < transfer.bucket.operands.size(); ++i) {
+    const Blocks &blocks = transfer.bucket.operands[i].input;
+    int64_t bytes = blocks.bytes();
+    int64_t chunk = std::min(
+        Posts::slotBytes / blocks.count / alignment * alignment, bytes);
+    if (chunk == 0 && bytes > 0)
+      throw Error(ExitCode::Internal, "a group is too large to stage: got " +
+                                          std::to_string(blocks.count) +
+                                          " ranks");
+    for (int64_t begin = 0; begin < bytes; begin += chunk) {
+      int64_t size = std::min(chunk, bytes - begin);
+      round.slot = takeSlot(round.group);
+      stage(round, i, posts.slot(rank(), round.group, round.slot), begin, size);
+      posts.await(round.group, posts.post(round.group));
+      Sources sources{{}, {blocks.count, 1, size}, 0};
+      for (std::byte *slot : slots(round))
+        sources.bases.push_back(slot);
+      read(round, i, sources, begin, size);
+      queueOf(round.group).readAt[round.slot] = posts.count(round.group) + 1;
+    }
+  }
+}
+
+/// Makes bytes [begin, begin + bytes) of each output block of this rank.
+void PeerMemoryCommunicator::read(const Transfer &transfer, size_t operand,
+                                  const Sources &sources, int64_t begin,
+                                  int64_t bytes) const {
+  const Bucket &bucket = transfer.bucket;
+  const Blocks &target = bucket.operands[operand].output;
+  int n = transfer.group.size(), own = transfer.group.index;
+  auto *output = static_cast<std::byte *>(transfer.outputs[operand]);
+  BlockCursor from(sources.blocks, sources.blocks.count > 1 ? own : 0,
+                   sources.begin);
+  if (bucket.isReduction()) {
+    DType dtype = bucket.operands[operand].dtype;
+    std::vector<const void *> parts(n);
+    forEachRun({target, 0, begin}, from, bytes,
+               [&](int64_t out, int64_t in, int64_t run) {
+                 for (int r = 0; r < n; ++r)
+                   parts[r] = sources.bases[r] + in;
+                 void *outputs[] = {output + out};
+                 combine(dtype, bucket.reduce, parts, outputs,
+                         run / byteSize(dtype));
+               });
+  } else if (bucket.kind == CollectiveKind::Permute) {
+    int source = sourceOf(bucket.pairs, own);
+    if (source < 0)
+      std::memset(output + begin, 0, bytes);
+    else
+      copyBlock(output, {target, 0, begin}, sources.bases[source], from, bytes);
+  } else {
+    // Each begins with the block of another member.
+    for (int k = 0; k < n; ++k) {
+      int r = (own + k) % n;
+      copyBlock(output, {target, r, begin}, sources.bases[r], from, bytes);
+    }
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// One contiguous operand
+//===----------------------------------------------------------------------===//
+
+void PeerMemoryCommunicator::run(const Group &group, Bucket bucket,
+                                 const void *input, void *output) {
+  Transfer transfer;
+  transfer.group = group;
+  transfer.bucket = std::move(bucket);
+  transfer.inputs = {input};
+  transfer.outputs = {output};
+  doStart(transfer);
+  if (transfer.isUnderWay)
+    doFinish(transfer);
 }
 
 void PeerMemoryCommunicator::doAllGather(const Group &group, const void *input,
                                          void *output, int64_t bytes) {
-  exchange(group, {input, 1, bytes},
-           [&](const auto &sources, int64_t, int64_t begin, int64_t end) {
-             for (int r = 0; r < group.size(); ++r)
-               std::memcpy(static_cast<std::byte *>(output) + r * bytes + begin,
-                           sources[r], end - begin);
-           });
+  BucketOperand operand{DType::I1, {1, 1, bytes}, {group.size(), 1, bytes}};
+  run(group, {CollectiveKind::AllGather, {}, {}, {operand}}, input, output);
 }
 
 void PeerMemoryCommunicator::doReduceScatter(const Group &group, DType dtype,
                                              ReduceKind kind, const void *input,
                                              void *output, int64_t count) {
-  int64_t element = byteSize(dtype);
-  exchange(
-      group, {input, group.size(), count * element},
-      [&](const auto &sources, int64_t stride, int64_t begin, int64_t end) {
-        std::vector<const void *> blocks;
-        for (const std::byte *source : sources)
-          blocks.push_back(source + group.index * stride);
-        combine(dtype, kind, blocks, static_cast<std::byte *>(output) + begin,
-                (end - begin) / element);
-      });
+  int64_t bytes = count * byteSize(dtype);
+  BucketOperand operand{dtype, {group.size(), 1, bytes}, {1, 1, bytes}};
+  run(group, {CollectiveKind::ReduceScatter, kind, {}, {operand}}, input,
+      output);
 }
 
 void PeerMemoryCommunicator::doAllReduce(const Group &group, DType dtype,
                                          ReduceKind kind, const void *input,
                                          void *output, int64_t count) {
-  int64_t element = byteSize(dtype);
-  Message message{input, 1, count * element};
-  Reader combineAll = [&](const auto &sources, int64_t, int64_t begin,
-                          int64_t end) {
-    combine(dtype, kind, {sources.begin(), sources.end()},
-            static_cast<std::byte *>(output) + begin, (end - begin) / element);
-  };
-  if (count == 0)
-    return;
-  if (message.blockBytes <= stagingBytes())
-    return exchangeStaged(group, message, combineAll);
-  Peers peers = post(group, input, output);
-  if (!peers.reachable)
-    return exchangeStaged(group, message, combineAll);
-
-  // Part r belongs to member r: only it reads part r of the inputs, so it may
-  // write part r of an output that is an input.
-  int64_t part = (count + group.size() - 1) / group.size();
-  auto begin = [&](int r) { return std::min(r * part, count) * element; };
-  int64_t own = begin(group.index);
-  std::vector<const void *> parts;
-  for (const std::byte *source : peers.inputs)
-    parts.push_back(source + own);
-  combine(dtype, kind, parts, static_cast<std::byte *>(output) + own,
-          (begin(group.index + 1) - own) / element);
-  post(group, nullptr, nullptr);
-  for (int r = 0; r < group.size(); ++r)
-    if (r != group.index)
-      std::memcpy(static_cast<std::byte *>(output) + begin(r),
-                  peers.outputs[r] + begin(r), begin(r + 1) - begin(r));
-  post(group, nullptr, nullptr);
+  Blocks whole{1, 1, count * byteSize(dtype)};
+  run(group, {CollectiveKind::AllReduce, kind, {}, {{dtype, whole, whole}}},
+      input, output);
 }
 
 void PeerMemoryCommunicator::doAllToAll(const Group &group, const void *input,
                                         void *output, int64_t bytes) {
-  exchange(
-      group, {input, group.size(), bytes},
-      [&](const auto &sources, int64_t stride, int64_t begin, int64_t end) {
-        for (int r = 0; r < group.size(); ++r)
-          std::memcpy(static_cast<std::byte *>(output) + r * bytes + begin,
-                      sources[r] + group.index * stride, end - begin);
-      });
+  Blocks blocks{group.size(), 1, bytes};
+  run(group, {CollectiveKind::AllToAll, {}, {}, {{DType::I1, blocks, blocks}}},
+      input, output);
 }
 
 void PeerMemoryCommunicator::doPermute(const Group &group,
                                        const RankPairs &pairs,
                                        const void *input, void *output,
                                        int64_t bytes) {
-  int from = sourceOf(pairs, group.index);
-  exchange(group, {input, 1, bytes},
-           [&](const auto &sources, int64_t, int64_t begin, int64_t end) {
-             std::byte *target = static_cast<std::byte *>(output) + begin;
-             if (from < 0)
-               std::memset(target, 0, end - begin);
-             else
-               std::memcpy(target, sources[from], end - begin);
-           });
+  Blocks whole{1, 1, bytes};
+  run(group, {CollectiveKind::Permute, {}, pairs, {{DType::I1, whole, whole}}},
+      input, output);
 }
 
+/// A permute that takes everything from one member.
 void PeerMemoryCommunicator::doBroadcast(const Group &group, int root,
                                          void *data, int64_t bytes) {
-  const void *offer = group.index == root ? data : nullptr;
-  exchange(group, {offer, 1, bytes},
-           [&](const auto &sources, int64_t, int64_t begin, int64_t end) {
-             if (group.index != root)
-               std::memcpy(static_cast<std::byte *>(data) + begin,
-                           sources[root], end - begin);
-           });
+  RankPairs pairs;
+  for (int to = 0; to < group.size(); ++to)
+    pairs.emplace_back(root, to);
+  doPermute(group, pairs, data, data, bytes);
 }
 
 void PeerMemoryCommunicator::doBarrier(const Group &group) {
-  post(group, nullptr, nullptr);
+  posts.await(group, posts.post(group));
 }

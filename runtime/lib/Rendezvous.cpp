@@ -108,12 +108,19 @@ static bool isOwnUser(int socket) {
          credentials.uid == getuid();
 }
 
-static std::string missingRanks(const std::vector<Socket> &clients) {
-  std::string missing;
+/// The ranks other than 0 that have, or have not, come.
+static std::vector<int> ranksThat(bool haveCome,
+                                  const std::vector<Socket> &clients) {
+  std::vector<int> ranks;
   for (size_t rank = 1; rank < clients.size(); ++rank)
-    if (clients[rank].fd < 0)
-      missing += (missing.empty() ? "" : ", ") + std::to_string(rank);
-  return missing;
+    if ((clients[rank].fd >= 0) == haveCome)
+      ranks.push_back(static_cast<int>(rank));
+  return ranks;
+}
+
+static PeerFailed diedAtStart(int rank) {
+  return PeerFailed(rank, -1,
+                    "rank " + std::to_string(rank) + " died at the start");
 }
 
 /// Takes one connection: which rank it is and its handles.
@@ -145,26 +152,24 @@ static void admit(Socket client, const Bootstrap &bootstrap,
 /// a dead rank.
 static void awaitClient(int listener, const std::vector<Socket> &clients,
                         Clock::time_point deadline) {
+  std::vector<int> present = ranksThat(/*haveCome=*/true, clients);
   std::vector<pollfd> polled{{listener, POLLIN, 0}};
-  std::vector<int> ranks{0};
-  for (size_t rank = 1; rank < clients.size(); ++rank)
-    if (clients[rank].fd >= 0) {
-      polled.push_back({clients[rank].fd, POLLRDHUP, 0});
-      ranks.push_back(static_cast<int>(rank));
-    }
+  for (int rank : present)
+    polled.push_back({clients[rank].fd, POLLRDHUP, 0});
   auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
       deadline - Clock::now());
   if (left.count() <= 0 ||
-      poll(polled.data(), polled.size(), static_cast<int>(left.count())) == 0)
-    throw Error(ExitCode::Hang,
-                "ranks are missing at the start: " + missingRanks(clients),
+      poll(polled.data(), polled.size(), static_cast<int>(left.count())) == 0) {
+    std::string missing;
+    for (int rank : ranksThat(/*haveCome=*/false, clients))
+      missing += (missing.empty() ? "" : ", ") + std::to_string(rank);
+    throw Error(ExitCode::Hang, "ranks are missing at the start: " + missing,
                 "start every rank of the world size with the same "
                 "MASTER_ADDR and MASTER_PORT");
-  for (size_t i = 1; i < polled.size(); ++i)
-    if (polled[i].revents)
-      throw PeerFailed(ranks[i], -1,
-                       "rank " + std::to_string(ranks[i]) +
-                           " died at the start");
+  }
+  for (size_t i = 0; i < present.size(); ++i)
+    if (polled[i + 1].revents)
+      throw diedAtStart(present[i]);
 }
 
 static std::vector<PeerHandles> serve(const Bootstrap &bootstrap,
@@ -183,7 +188,7 @@ static std::vector<PeerHandles> serve(const Bootstrap &bootstrap,
   std::vector<Socket> clients(bootstrap.worldSize);
   std::vector<PeerHandles> handles(bootstrap.worldSize);
   handles[0] = own;
-  while (!missingRanks(clients).empty()) {
+  while (!ranksThat(/*haveCome=*/false, clients).empty()) {
     awaitClient(listener.fd, clients, deadline);
     Socket client(accept4(listener.fd, nullptr, nullptr, SOCK_CLOEXEC));
     if (client.fd >= 0)
@@ -194,8 +199,7 @@ static std::vector<PeerHandles> serve(const Bootstrap &bootstrap,
       if (of != to &&
           !sendHandles(clients[to].fd, {Hello().magic, of, bootstrap.worldSize},
                        handles[of]))
-        throw PeerFailed(to, -1,
-                         "rank " + std::to_string(to) + " died at the start");
+        throw diedAtStart(to);
   return handles;
 }
 

@@ -11,52 +11,32 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 
 using namespace weft;
-using c10::intrusive_ptr;
 
 namespace {
-class NcclCommunicator final : public Communicator {
+class NcclCommunicator final : public C10dCommunicator {
 public:
   explicit NcclCommunicator(const Bootstrap &bootstrap);
   std::string_view name() const override { return "nccl"; }
   void *allocate(int64_t bytes) override;
-  void leave(ExitCode code, int culprit) override {
-    liveness->leave(code, culprit);
-  }
 
 protected:
-  void onGroupAdded(const Group &group) override;
-  void doAllGather(const Group &group, const void *input, void *output,
-                   int64_t bytes) override;
+  Backend makeBackend(const Store &store, const Group &group) override {
+    return c10::make_intrusive<c10d::ProcessGroupNCCL>(store, group.index,
+                                                       group.size(), options);
+  }
+  at::Tensor view(const void *data, at::ScalarType type,
+                  int64_t count) const override {
+    return at::from_blob(const_cast<void *>(data), {count},
+                         at::TensorOptions(type).device(device));
+  }
   void doAllReduce(const Group &group, DType dtype, ReduceKind kind,
                    const void *input, void *output, int64_t count) override;
   void doReduceScatter(const Group &group, DType dtype, ReduceKind kind,
                        const void *input, void *output, int64_t count) override;
-  void doAllToAll(const Group &group, const void *input, void *output,
-                  int64_t bytes) override;
-  void doPermute(const Group &group, const RankPairs &pairs, const void *input,
-                 void *output, int64_t bytes) override;
-  void doBroadcast(const Group &group, int root, void *data,
-                   int64_t bytes) override;
-  void doBarrier(const Group &group) override;
 
 private:
-  using Backend = c10d::ProcessGroupNCCL;
-  intrusive_ptr<Backend> makeGroup(const Group &group);
-  at::Tensor view(const void *data, at::ScalarType type, int64_t count) const;
-  at::Tensor bytesAt(const void *data, int64_t bytes) const {
-    return view(data, at::kByte, bytes);
-  }
-  void exchange(const Group &group, at::Tensor in, std::vector<int64_t> sent,
-                at::Tensor out, std::vector<int64_t> received);
-  template <typename Start> void finish(Start start) {
-    finishWork(*liveness, "nccl", start);
-  }
-
-  StorePointer store;
-  std::unique_ptr<Liveness> liveness;
   c10::Device device;
-  intrusive_ptr<Backend::Options> options;
-  std::vector<intrusive_ptr<Backend>> groups; // by group id
+  c10::intrusive_ptr<c10d::ProcessGroupNCCL::Options> options;
   std::vector<at::Tensor> allocated;
 };
 } // namespace
@@ -94,43 +74,18 @@ static c10d::ReduceOp reduceOp(ReduceKind kind) {
 }
 
 NcclCommunicator::NcclCommunicator(const Bootstrap &bootstrap)
-    : Communicator(bootstrap.rank, bootstrap.worldSize),
-      store(makeStore(bootstrap)), liveness(makeLiveness(bootstrap, store)),
+    : C10dCommunicator(bootstrap),
       device(c10::kCUDA, static_cast<c10::DeviceIndex>(bootstrap.localRank)),
-      options(Backend::Options::create()) {
+      options(c10d::ProcessGroupNCCL::Options::create()) {
   c10::cuda::set_device(device.index());
   options->timeout = milliseconds(bootstrap.timeoutSeconds);
-  groups.push_back(makeGroup(world()));
-}
-
-intrusive_ptr<c10d::ProcessGroupNCCL>
-NcclCommunicator::makeGroup(const Group &group) {
-  return c10::make_intrusive<Backend>(groupStore(store, group), group.index,
-                                      group.size(), options);
-}
-
-void NcclCommunicator::onGroupAdded(const Group &group) {
-  groups.resize(std::max<size_t>(groups.size(), group.id + 1));
-  groups[group.id] = makeGroup(group);
+  onGroupAdded(world());
 }
 
 void *NcclCommunicator::allocate(int64_t bytes) {
   allocated.push_back(
       at::zeros({bytes}, at::TensorOptions(at::kByte).device(device)));
   return allocated.back().data_ptr();
-}
-
-at::Tensor NcclCommunicator::view(const void *data, at::ScalarType type,
-                                  int64_t count) const {
-  return at::from_blob(const_cast<void *>(data), {count},
-                       at::TensorOptions(type).device(device));
-}
-
-void NcclCommunicator::doAllGather(const Group &group, const void *input,
-                                   void *output, int64_t bytes) {
-  at::Tensor in = bytesAt(input, bytes);
-  at::Tensor out = bytesAt(output, bytes * group.size());
-  finish([&] { return groups[group.id]->_allgather_base(out, in); });
 }
 
 void NcclCommunicator::doAllReduce(const Group &group, DType dtype,
@@ -141,7 +96,7 @@ void NcclCommunicator::doAllReduce(const Group &group, DType dtype,
     out[0].copy_(view(input, scalarType(dtype), count));
   c10d::AllreduceOptions how;
   how.reduceOp = reduceOp(kind);
-  finish([&] { return groups[group.id]->allreduce(out, how); });
+  finish([&] { return backend(group).allreduce(out, how); });
 }
 
 void NcclCommunicator::doReduceScatter(const Group &group, DType dtype,
@@ -151,50 +106,7 @@ void NcclCommunicator::doReduceScatter(const Group &group, DType dtype,
   at::Tensor out = view(output, scalarType(dtype), count);
   c10d::ReduceScatterOptions how;
   how.reduceOp = reduceOp(kind);
-  finish([&] { return groups[group.id]->_reduce_scatter_base(out, in, how); });
-}
-
-void NcclCommunicator::exchange(const Group &group, at::Tensor in,
-                                std::vector<int64_t> sent, at::Tensor out,
-                                std::vector<int64_t> received) {
-  finish([&] {
-    return groups[group.id]->alltoall_base(out, in, received, sent,
-                                           c10d::AllToAllOptions());
-  });
-}
-
-void NcclCommunicator::doAllToAll(const Group &group, const void *input,
-                                  void *output, int64_t bytes) {
-  std::vector<int64_t> sizes(group.size(), bytes);
-  exchange(group, bytesAt(input, bytes * group.size()), sizes,
-           bytesAt(output, bytes * group.size()), sizes);
-}
-
-void NcclCommunicator::doPermute(const Group &group, const RankPairs &pairs,
-                                 const void *input, void *output,
-                                 int64_t bytes) {
-  std::vector<int64_t> sent(group.size(), 0), received(group.size(), 0);
-  int from = sourceOf(pairs, group.index), to = targetOf(pairs, group.index);
-  if (to >= 0)
-    sent[to] = bytes;
-  if (from >= 0)
-    received[from] = bytes;
-  else
-    bytesAt(output, bytes).zero_();
-  exchange(group, bytesAt(input, to >= 0 ? bytes : 0), sent,
-           bytesAt(output, from >= 0 ? bytes : 0), received);
-}
-
-void NcclCommunicator::doBroadcast(const Group &group, int root, void *data,
-                                   int64_t bytes) {
-  std::vector<at::Tensor> tensors{bytesAt(data, bytes)};
-  c10d::BroadcastOptions from;
-  from.rootRank = root;
-  finish([&] { return groups[group.id]->broadcast(tensors, from); });
-}
-
-void NcclCommunicator::doBarrier(const Group &group) {
-  finish([&] { return groups[group.id]->barrier(); });
+  finish([&] { return backend(group)._reduce_scatter_base(out, in, how); });
 }
 
 extern "C" __attribute__((visibility("default"))) Communicator *

@@ -43,7 +43,8 @@ runStrided(int n, CollectiveKind kind, const std::vector<Operand> &operands,
         in.push_back(inputs[i].data());
         out.push_back(outputs[rank][i].data());
       }
-      runner.run(0, in.data(), out.data());
+      runner.start(0, in.data(), out.data());
+      runner.finish(0);
     });
   for (std::thread &thread : threads)
     thread.join();

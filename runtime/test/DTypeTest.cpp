@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 
 using namespace weft;
 
@@ -40,16 +41,26 @@ TEST(DType, halves_round_to_nearest_even_and_back) {
   }
 }
 
+/// The combination of floats, as every output gets it.
+static float combined(ReduceKind kind, const std::vector<float> &values) {
+  std::vector<const void *> sources;
+  for (const float &value : values)
+    sources.push_back(&value);
+  float first = 0, second = 0;
+  void *outputs[] = {&first, &second};
+  combine(DType::F32, kind, sources, outputs, 1);
+  EXPECT_EQ(std::memcmp(&first, &second, sizeof(first)), 0);
+  return first;
+}
+
 TEST(DType, combination_is_in_order_and_keeps_nan) {
-  float a = 1e8f, b = -1e8f, c = 1, out = 0;
-  combine(DType::F32, ReduceKind::Sum, {&a, &b, &c}, &out, 1);
-  EXPECT_EQ(out, 1.0f);
-  combine(DType::F32, ReduceKind::Sum, {&a, &c, &b}, &out, 1);
-  EXPECT_EQ(out, 0.0f) << "another order, other bits";
-  float nan = NAN;
-  for (auto sources : {std::vector<const void *>{&nan, &a}, {&a, &nan}}) {
-    combine(DType::F32, ReduceKind::Max, sources, &out, 1);
-    EXPECT_TRUE(std::isnan(out));
+  float big = 1e8f;
+  EXPECT_EQ(combined(ReduceKind::Sum, {big, -big, 1}), 1.0f);
+  EXPECT_EQ(combined(ReduceKind::Sum, {big, 1, -big}), 0.0f)
+      << "another order, other bits";
+  for (ReduceKind kind : {ReduceKind::Max, ReduceKind::Min}) {
+    EXPECT_TRUE(std::isnan(combined(kind, {NAN, big})));
+    EXPECT_TRUE(std::isnan(combined(kind, {big, NAN})));
   }
 }
 

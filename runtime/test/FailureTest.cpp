@@ -98,6 +98,21 @@ TEST_P(Failure, a_rank_stopped_by_a_signal_stops_the_others) {
   EXPECT_EQ(answers[0].rfind("exit 20: ", 0), 0u) << answers[0];
 }
 
+// Python ignores SIGPIPE, and c10d and Gloo rely on it.
+TEST(Gloo, a_write_to_a_dead_peer_is_an_error_and_no_signal) {
+  if (std::string reason = whyUnavailable("gloo"); !reason.empty())
+    GTEST_SKIP() << reason;
+  std::vector<std::string> answers =
+      runWorld("gloo", 2, [](Communicator &) -> std::string {
+        int ends[2];
+        if (pipe(ends) != 0)
+          return "no pipe";
+        close(ends[0]);
+        return write(ends[1], "x", 1) < 0 ? "" : "written";
+      });
+  EXPECT_EQ(answers, (std::vector<std::string>{"", ""}));
+}
+
 std::string kindName(const testing::TestParamInfo<std::string> &info) {
   return info.param;
 }

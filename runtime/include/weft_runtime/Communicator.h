@@ -9,7 +9,9 @@
 //   - Buffers are contiguous. Every member of the group calls the same methods
 //     in the same order with the same sizes, types and reductions.
 //   - A call returns when its output is complete and its input may be
-//     overwritten (on CPU; a CUDA communicator orders both on its stream).
+//     overwritten (on CPU; a CUDA communicator orders both on its stream). A
+//     transfer does so at finish(); until then its inputs may be read and its
+//     outputs written at any time, also by peers.
 //   - Reductions combine in ascending rank order (`combine`), so that all
 //     implementations but NCCL give the same bits.
 //   - A group of one rank copies input to output; no implementation sees it.
@@ -17,14 +19,13 @@
 #ifndef WEFT_RUNTIME_COMMUNICATOR_H
 #define WEFT_RUNTIME_COMMUNICATOR_H
 
-#include "weft_runtime/DType.h"
+#include "weft_runtime/Bucket.h"
 #include "weft_runtime/Error.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace weft {
@@ -38,8 +39,19 @@ struct Group {
   int size() const { return static_cast<int>(ranks.size()); }
 };
 
-/// Sent and received by whom, in group indices.
-using RankPairs = std::vector<std::pair<int, int>>;
+/// A bucket over a group, prepared once and then started and finished in turn.
+struct Transfer {
+  Group group;
+  Bucket bucket;
+  // Of the communicator, from start() to finish(): the buffers by operand, and
+  // how far it is.
+  std::vector<const void *> inputs;
+  std::vector<void *> outputs;
+  bool isUnderWay = false;
+  bool isStaged = false;
+  int slot = 0;
+  uint32_t arrival = 0;
+};
 
 class Communicator {
 public:
@@ -62,9 +74,14 @@ public:
   /// 64-byte aligned zeroed memory that lives as long as the communicator.
   /// Exchanging from and to it may save a copy.
   virtual void *allocate(int64_t bytes);
-  /// Of several operands, those above this size are faster exchanged one by
-  /// one than packed into one call.
-  virtual int64_t packingLimit() const { return INT64_MAX; }
+
+  /// Begins a transfer on one pointer per operand; the arrays are read before
+  /// it returns. Several transfers may be under way at once.
+  void start(Transfer &transfer, const void *const *inputs,
+             void *const *outputs);
+  /// Ends it: outputs are complete, inputs may be overwritten. Without a
+  /// start() before, does nothing.
+  void finish(Transfer &transfer);
 
   /// output[i * bytes ...] = input of the i-th member. (ncclAllGather)
   void allGather(const Group &group, const void *input, void *output,
@@ -98,6 +115,11 @@ public:
 
 protected:
   virtual void onGroupAdded(const Group &group) {}
+  /// By default the bucket is packed, exchanged by the methods below, and
+  /// unpacked, all in the start.
+  virtual void doStart(Transfer &transfer);
+  /// Called for a transfer that doStart has left under way.
+  virtual void doFinish(Transfer &transfer) {}
   virtual void doAllGather(const Group &group, const void *input, void *output,
                            int64_t bytes) = 0;
   virtual void doAllReduce(const Group &group, DType dtype, ReduceKind kind,
@@ -114,17 +136,17 @@ protected:
   virtual void doBarrier(const Group &group) = 0;
 
 private:
+  void exchange(const Transfer &transfer, const std::vector<size_t> &operands);
+  void call(const Transfer &transfer, DType dtype, const void *input,
+            void *output, int64_t blockBytes);
+
   int ownRank;
   int numRanks;
   int nextGroup = 1;
   Group worldGroup;
   std::vector<std::unique_ptr<std::byte, void (*)(void *)>> owned;
+  std::vector<std::byte> packedInput, packedOutput; // of buckets
 };
-
-/// The member that sends to `index`, or -1.
-int sourceOf(const RankPairs &pairs, int index);
-/// The member that `index` sends to, or -1.
-int targetOf(const RankPairs &pairs, int index);
 
 } // namespace weft
 

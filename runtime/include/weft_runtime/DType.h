@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,13 +37,12 @@ std::optional<ReduceKind> parseReduceKind(std::string_view name);
 void convert(DType from, const void *source, DType to, void *target,
              int64_t count);
 
-/// out[i] = sources[0][i] op sources[1][i] op ..., in this order: the only
+/// outs[j][i] = sources[0][i] op sources[1][i] op ..., in this order: the only
 /// place where values of several ranks are combined, so that every
 /// communicator gives the same bits. bf16 and f16 are combined in f32 and
-/// rounded once. `out` may be one of the sources.
-void combine(DType dtype, ReduceKind kind,
-             const std::vector<const void *> &sources, void *out,
-             int64_t count);
+/// rounded once. An output may be one of the sources.
+void combine(DType dtype, ReduceKind kind, std::span<const void *const> sources,
+             std::span<void *const> outs, int64_t count);
 
 } // namespace weft
 

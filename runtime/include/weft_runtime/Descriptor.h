@@ -5,7 +5,7 @@
 #ifndef WEFT_RUNTIME_DESCRIPTOR_H
 #define WEFT_RUNTIME_DESCRIPTOR_H
 
-#include "weft_runtime/DType.h"
+#include "weft_runtime/Bucket.h"
 #include "weft_runtime/Program.h"
 #include "weft_runtime/Slices.h"
 
@@ -45,15 +45,6 @@ struct Slot {
   }
 };
 
-enum class CollectiveKind {
-  AllGather,
-  AllReduce,
-  ReduceScatter,
-  AllToAll,
-  Permute
-};
-std::string_view toString(CollectiveKind kind);
-
 /// One tensor of a collective, in elements (see Program.h).
 struct Operand {
   DType dtype = DType::F32;
@@ -69,7 +60,7 @@ struct Collective {
   std::vector<int> axes;
   ReduceKind reduce = ReduceKind::Sum;
   std::vector<Operand> operands;
-  std::vector<std::pair<int, int>> pairs; // of permute
+  RankPairs pairs; // of permute
   std::string loc;
 };
 

@@ -1,52 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// PeerMemoryCommunicator: the collectives of ranks that can read each other's
-// memory. InProcess and SharedMemory differ only in how addresses are
-// published and awaited (`post`); the algorithms are here, once.
+// PeerMemoryCommunicator: the collectives of ranks that can read and write each
+// other's memory. InProcess and SharedMemory say where heads (Posts.h) and
+// buffers lie; the algorithms are here, once.
 //
-// A collective is one of
-//   staged    each rank copies its input to a staging buffer, posts, and reads
-//             all of them: one synchronisation, for small messages. Two
-//             buffers alternate, so the next message needs no second one.
-//   in place  each rank posts the address of its input, reads its peers', and
-//             posts again so that nobody overwrites what is being read.
+// start() posts that the inputs are ready, finish() waits for the peers' posts
+// and moves the data, so a rank waits only for peers that are later than its
+// own wait. A bucket is one of
+//   staged    up to a slot in size: start() packs the inputs into a slot of the
+//             rank's head, peers read them there; no second synchronisation,
+//             since the next slot is another one.
+//   in place  start() puts the operands' addresses into the slot; finish()
+//             reads the peers' buffers where they are, in their strides, posts,
+//             and waits until all have read, so that inputs may be overwritten.
 //   chunked   in place is refused by a rank whose memory its peers cannot
-//             read: repeated staged exchanges.
-// A large all_reduce is in place with two steps: each rank combines its part
-// of all inputs, then copies the other parts from the other outputs.
+//             reach: repeated staged exchanges within finish().
+// In an all_reduce in place each rank combines its part of all inputs and
+// writes it to the outputs of all.
 #ifndef WEFT_RUNTIME_PEERMEMORY_H
 #define WEFT_RUNTIME_PEERMEMORY_H
 
-#include "weft_runtime/Communicator.h"
+#include "weft_runtime/Posts.h"
 
-#include <functional>
+#include <array>
 
 namespace weft {
 
 class PeerMemoryCommunicator : public Communicator {
 public:
-  using Communicator::Communicator;
-  /// Packing costs two more copies, a call only a synchronisation.
-  int64_t packingLimit() const override { return 64 * 1024; }
+  void leave(ExitCode code, int culprit) override {
+    posts.leave(code, culprit);
+  }
 
 protected:
-  /// Where the members' buffers lie in this rank's address space.
-  struct Peers {
-    std::vector<const std::byte *> inputs;
-    std::vector<std::byte *> outputs;
-    /// False if some member offered memory that this rank cannot reach; all
-    /// members come to the same answer.
-    bool reachable = true;
-  };
+  /// `names` are the ranks as messages call them; their number is the size of
+  /// the world.
+  PeerMemoryCommunicator(int rank, const std::vector<int> &names,
+                         double timeoutSeconds)
+      : Communicator(rank, static_cast<int>(names.size())),
+        posts(rank, names, timeoutSeconds) {}
 
-  /// Publishes the two addresses (null: nothing is offered) and returns those
-  /// of all members once all of them have called it as many times as this.
-  virtual Peers post(const Group &group, const void *input, void *output) = 0;
-  /// The size of a staging buffer; 0: nothing is ever staged.
-  virtual int64_t stagingBytes() const = 0;
-  /// The staging buffer that the next `post` may publish.
-  virtual std::byte *staging(const Group &group) = 0;
+  /// An address as it is told to peers; nothing if they cannot reach it.
+  virtual std::optional<int64_t> publish(const void *address) const = 0;
+  /// What `rank` has published, in this rank's address space.
+  virtual std::byte *resolve(int rank, int64_t published) const = 0;
 
+  void onGroupAdded(const Group &group) override { posts.open(group); }
+  void doStart(Transfer &transfer) override;
+  void doFinish(Transfer &transfer) override;
   void doAllGather(const Group &group, const void *input, void *output,
                    int64_t bytes) override;
   void doAllReduce(const Group &group, DType dtype, ReduceKind kind,
@@ -61,23 +62,43 @@ protected:
                    int64_t bytes) override;
   void doBarrier(const Group &group) override;
 
+  Posts posts;
+
 private:
-  /// What each member offers: `numBlocks` blocks of `blockBytes`. A null
-  /// `data` offers nothing; sizes are the same on all members.
-  struct Message {
-    const void *data;
-    int64_t numBlocks;
-    int64_t blockBytes;
+  /// This rank's slots of one group.
+  struct Queue {
+    int next = 0;
+    /// The post of the peers by which they have read a slot.
+    std::array<uint32_t, Posts::numSlots> readAt{};
+    std::vector<Transfer *> underWay;
   };
-  /// Reads bytes [begin, end) of the blocks: byte `begin` of block b of member
-  /// r is at sources[r] + b * stride.
-  using Reader =
-      std::function<void(const std::vector<const std::byte *> &sources,
-                         int64_t stride, int64_t begin, int64_t end)>;
-  void exchange(const Group &group, const Message &message,
-                const Reader &reader);
-  void exchangeStaged(const Group &group, const Message &message,
-                      const Reader &reader);
+  /// Where an operand lies at all members: how its blocks lie, and the byte of
+  /// a block to begin with.
+  struct Sources {
+    std::vector<const std::byte *> bases;
+    Blocks blocks;
+    int64_t begin;
+  };
+  /// The published addresses of an operand, in the slot of a rank.
+  struct Offer {
+    int64_t input, output;
+  };
+  Queue &queueOf(const Group &group);
+  int takeSlot(const Group &group);
+  void run(const Group &group, Bucket bucket, const void *input, void *output);
+  std::vector<std::byte *> slots(const Transfer &transfer) const;
+  void stage(const Transfer &transfer, size_t operand, std::byte *slot,
+             int64_t begin, int64_t bytes) const;
+  void offer(Transfer &transfer);
+  bool isReachable(const Transfer &transfer) const;
+  void readStaged(const Transfer &transfer) const;
+  void readInPlace(const Transfer &transfer) const;
+  void reduceInPlace(const Transfer &transfer) const;
+  void runChunked(const Transfer &transfer);
+  void read(const Transfer &transfer, size_t operand, const Sources &sources,
+            int64_t begin, int64_t bytes) const;
+
+  std::vector<Queue> queues; // by group id
 };
 
 } // namespace weft

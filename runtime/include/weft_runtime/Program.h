@@ -94,8 +94,10 @@ enum weft_region {
 };
 
 /* What a function may ask of the runtime. `inputs` and `outputs` hold one
- * pointer per operand of the collective; outputs are defined after `wait`.
- * An output may be its own input (all_reduce); no other overlap. */
+ * pointer per operand of the collective; the arrays are read by `start`, the
+ * operands at any time until `wait` returns, also by peers: until then inputs
+ * keep their values and outputs are neither read nor written. An output may be
+ * its own input (all_reduce); no other overlap. */
 typedef struct weft_context {
   int64_t abi_version;
   const int64_t *coordinates; /* of this rank, one per atomic mesh axis */

@@ -26,6 +26,13 @@ public:
   const std::vector<RecordedCall> &calls() const { return recorded; }
 
 protected:
+  void doStart(Transfer &transfer) override {
+    int64_t bytes = 0;
+    for (const BucketOperand &operand : transfer.bucket.operands)
+      bytes += operand.input.count * operand.input.bytes();
+    recorded.push_back({std::string(toString(transfer.bucket.kind)),
+                        transfer.group.ranks, bytes});
+  }
   void doAllGather(const Group &group, const void *, void *,
                    int64_t bytes) override {
     note("all_gather", group, bytes);

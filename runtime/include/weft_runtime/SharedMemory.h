@@ -8,18 +8,17 @@
 //   1. Rendezvous: rank 0 listens on an abstract unix socket; the others send
 //      it their arena's descriptor and a pidfd of themselves; rank 0 sends all
 //      of them to everyone.
-//   2. Each call posts (PeerMemory.h) through counters in the arenas: a short
-//      spin, then a futex.
+//   2. Collectives are PeerMemory's; the head of a rank (Posts.h) is the begin
+//      of its arena, addresses are told as offsets.
 //   3. A watcher thread polls the pidfds. A peer that ends without having
-//      called leave() is dead; a rank that waits for it throws within 50 ms,
-//      one that is busy for `patience` more is ended by `onAbandoned`.
+//      called leave() is dead; a rank that waits for it throws at once, one
+//      that is busy for `patience` more is ended by `onAbandoned`.
 #ifndef WEFT_RUNTIME_SHAREDMEMORY_H
 #define WEFT_RUNTIME_SHAREDMEMORY_H
 
 #include "weft_runtime/Bootstrap.h"
 #include "weft_runtime/PeerMemory.h"
 
-#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -41,6 +40,8 @@ std::vector<PeerHandles> exchangeHandles(const Bootstrap &bootstrap,
 struct SharedMemoryOptions {
   /// What allocate() can serve; beyond it memory is private and is staged.
   int64_t arenaBytes = 0;
+  /// The ranks as messages and `onAbandoned` call them; empty: as they are.
+  std::vector<int> names;
   /// How long after a peer's death this process may go on computing.
   double patienceSeconds = 1.0;
   /// Called on the watcher's thread when patience is over; should not return.
@@ -49,40 +50,32 @@ struct SharedMemoryOptions {
 
 class SharedMemoryCommunicator final : public PeerMemoryCommunicator {
 public:
+  /// Returns when all ranks of `bootstrap` have come.
   SharedMemoryCommunicator(const Bootstrap &bootstrap,
                            SharedMemoryOptions options);
   ~SharedMemoryCommunicator() override;
   std::string_view name() const override { return "shared_memory"; }
   void *allocate(int64_t bytes) override;
-  void leave(ExitCode code, int culprit) override;
-
-  struct Control; // the head of an arena
 
 protected:
-  void onGroupAdded(const Group &group) override;
-  Peers post(const Group &group, const void *input, void *output) override;
-  int64_t stagingBytes() const override;
-  std::byte *staging(const Group &group) override;
+  std::optional<int64_t> publish(const void *address) const override;
+  std::byte *resolve(int rank, int64_t offset) const override {
+    return arenas[rank].base + offset;
+  }
 
 private:
   struct Arena {
     std::byte *base = nullptr;
     int64_t bytes = 0;
-    int process = -1;
+    int process = -1; // pidfd
   };
-  Control &control(int rank) const;
-  int64_t publish(const void *address) const;
-  void awaitPost(int peer, const Group &group, uint32_t posts);
-  [[noreturn]] void throwGone(int peer, const Group &group);
+  static void map(int descriptor, Arena &arena);
   void watch();
   void mapArenas(const Bootstrap &bootstrap, int ownArena);
 
   SharedMemoryOptions options;
-  double timeoutSeconds;
-  int spins;
   std::vector<Arena> arenas; // by rank
-  int64_t used = 0;          // of the own arena
-  std::atomic<int> dead = -1;
+  int64_t used;              // of the own arena
   std::mutex watcherMutex;
   std::condition_variable watcherChanged;
   bool isStopping = false;
