@@ -105,10 +105,10 @@ static json::Value hashWeights(StringRef folder) {
 static json::Array providersOf(const json::Object &descriptor) {
   StringRef name = descriptor.getString("communicator").value_or("auto");
   if (name == "shared_memory")
-    return {};
+    return json::Array();
   if (name == "auto")
     name = "gloo";
-  return {("libweft_" + name + ".so").str()};
+  return json::Array{("libweft_" + name + ".so").str()};
 }
 
 /// What is in the descriptor, the account of memory, the weights and the CPU.

@@ -2,6 +2,7 @@
 //
 // Bootstrap: launcher variables and the choice of a communicator.
 #include "weft_runtime/Bootstrap.h"
+#include "weft_runtime/Hierarchical.h"
 #include "weft_runtime/SharedMemory.h"
 
 #include <charconv>
@@ -9,7 +10,9 @@
 #include <cstdlib>
 #include <dlfcn.h>
 #include <filesystem>
+#include <fstream>
 #include <unistd.h>
+#include <xxhash.h>
 
 using namespace weft;
 namespace fs = std::filesystem;
@@ -62,9 +65,18 @@ static std::string runIdOf(const Environment &environment,
   return id;
 }
 
-static bool isLoopback(const std::string &address) {
-  return address == "localhost" || address == "::1" ||
-         address.starts_with("127.");
+bool Bootstrap::isLoopback() const {
+  return masterAddress == "localhost" || masterAddress == "::1" ||
+         masterAddress.starts_with("127.");
+}
+
+/// Containers share the boot id of their machine, and clones a host name.
+static std::string machineName() {
+  char name[256] = {};
+  gethostname(name, sizeof(name) - 1);
+  std::string boot;
+  std::ifstream("/proc/sys/kernel/random/boot_id") >> boot;
+  return name + ("." + boot);
 }
 
 Bootstrap weft::readBootstrap(const Environment &environment) {
@@ -91,11 +103,11 @@ Bootstrap weft::readBootstrap(const Environment &environment) {
         environment("MASTER_ADDR").value_or(result.masterAddress);
     result.masterPort =
         number(environment, "MASTER_PORT").value_or(result.masterPort);
-    bool isOneHost =
-        number(environment, "SLURM_NNODES").value_or(0) == 1 ||
-        (!environment("SLURM_NNODES") && isLoopback(result.masterAddress));
+    bool isOneHost = number(environment, "SLURM_NNODES").value_or(0) == 1 ||
+                     (!environment("SLURM_NNODES") && result.isLoopback());
     result.localWorldSize = number(environment, names.localWorldSize)
                                 .value_or(isOneHost ? *size : 1);
+    result.host = environment("WEFT_HOST").value_or(machineName());
     result.usesAgentStore =
         environment("TORCHELASTIC_USE_AGENT_STORE") == "True";
     return result;
@@ -152,14 +164,8 @@ static std::unique_ptr<Communicator> loadProvider(const std::string &kind,
       reinterpret_cast<CommunicatorFactory>(factory)(bootstrap));
 }
 
-static std::unique_ptr<Communicator>
-makeSharedMemory(const Bootstrap &bootstrap, int64_t sharedBytes) {
-  if (!bootstrap.isOneHost())
-    throw Error(ExitCode::Usage,
-                "communicator \"shared_memory\" spans hosts: got " +
-                    std::to_string(bootstrap.localWorldSize) + " of " +
-                    std::to_string(bootstrap.worldSize) + " ranks on this one",
-                "set target.communicator = \"gloo\"");
+static SharedMemoryOptions sharedOptions(const Bootstrap &bootstrap,
+                                         int64_t sharedBytes) {
   SharedMemoryOptions options;
   options.arenaBytes = sharedBytes;
   int rank = bootstrap.rank, size = bootstrap.worldSize;
@@ -167,8 +173,19 @@ makeSharedMemory(const Bootstrap &bootstrap, int64_t sharedBytes) {
     std::fprintf(stderr, "[rank %d/%d] rank %d died\n", rank, size, dead);
     _exit(static_cast<int>(ExitCode::PeerFailed));
   };
-  return std::make_unique<SharedMemoryCommunicator>(bootstrap,
-                                                    std::move(options));
+  return options;
+}
+
+static std::unique_ptr<Communicator>
+makeSharedMemory(const Bootstrap &bootstrap, int64_t sharedBytes) {
+  if (!bootstrap.isOneHost())
+    throw Error(ExitCode::Usage,
+                "communicator \"shared_memory\" spans hosts: got " +
+                    std::to_string(bootstrap.localWorldSize) + " of " +
+                    std::to_string(bootstrap.worldSize) + " ranks on this one",
+                "set target.communicator = \"auto\"");
+  return std::make_unique<SharedMemoryCommunicator>(
+      bootstrap, sharedOptions(bootstrap, sharedBytes));
 }
 
 namespace {
@@ -193,18 +210,46 @@ protected:
 };
 } // namespace
 
+/// Gloo between all ranks, shared memory between those of this host.
+static std::unique_ptr<Communicator>
+makeHierarchical(const Bootstrap &bootstrap, int64_t sharedBytes) {
+  std::unique_ptr<Communicator> across = loadProvider("gloo", bootstrap);
+  uint64_t own = XXH64(bootstrap.host.data(), bootstrap.host.size(), 0);
+  std::vector<uint64_t> hosts(bootstrap.worldSize);
+  across->allGather(across->world(), &own, hosts.data(), sizeof(own));
+
+  Bootstrap inner = bootstrap;
+  SharedMemoryOptions options = sharedOptions(bootstrap, sharedBytes);
+  for (int rank = 0; rank < bootstrap.worldSize; ++rank)
+    if (hosts[rank] == own) {
+      if (rank == bootstrap.rank)
+        inner.rank = static_cast<int>(options.names.size());
+      options.names.push_back(rank);
+    }
+  inner.worldSize = inner.localWorldSize =
+      static_cast<int>(options.names.size());
+  inner.runId += "@" + std::to_string(own);
+  std::unique_ptr<Communicator> local;
+  if (inner.worldSize == 1)
+    local = std::make_unique<AloneCommunicator>();
+  else
+    local =
+        std::make_unique<SharedMemoryCommunicator>(inner, std::move(options));
+  return std::make_unique<HierarchicalCommunicator>(
+      std::move(across), std::move(local), std::move(hosts));
+}
+
 std::unique_ptr<Communicator> weft::makeCommunicator(const std::string &kind,
                                                      const Bootstrap &bootstrap,
                                                      int64_t sharedBytes) {
   if (bootstrap.worldSize == 1)
     return std::make_unique<AloneCommunicator>();
-  std::string chosen = kind;
-  if (kind == "auto")
-    chosen = bootstrap.isOneHost() ? "shared_memory" : "gloo";
-  if (chosen == "shared_memory")
+  if (kind == "auto" && !bootstrap.isOneHost())
+    return makeHierarchical(bootstrap, sharedBytes);
+  if (kind == "auto" || kind == "shared_memory")
     return makeSharedMemory(bootstrap, sharedBytes);
-  if (chosen == "gloo" || chosen == "nccl")
-    return loadProvider(chosen, bootstrap);
+  if (kind == "gloo" || kind == "nccl")
+    return loadProvider(kind, bootstrap);
   throw Error(ExitCode::Usage,
               "communicator is unknown: got " + quote(kind) +
                   ", expected auto, shared_memory, gloo or nccl");

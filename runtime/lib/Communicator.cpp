@@ -29,8 +29,7 @@ Group Communicator::addGroup(std::vector<int> ranks) {
     throw Error(ExitCode::Internal, "rank " + std::to_string(ownRank) +
                                         " is no member of its own group");
   group.index = static_cast<int>(own - group.ranks.begin());
-  if (group.size() > 1)
-    onGroupAdded(group);
+  onGroupAdded(group);
   return group;
 }
 

@@ -104,6 +104,8 @@ void Executor::wait(weft_context *context, int64_t collective) {
   if (self.failure)
     return;
   try {
+    self.currentCollective =
+        &self.program.descriptor.collectives.at(collective);
     self.collectives.finish(collective);
   } catch (...) {
     self.failure = std::current_exception();

@@ -90,12 +90,14 @@ void PeerMemoryCommunicator::offer(Transfer &transfer) {
                  publish(transfer.outputs[i]).value_or(isPrivate)};
 }
 
-/// All members come to the same answer.
+/// All members come to the same answer. Only an all_reduce writes to peers.
 bool PeerMemoryCommunicator::isReachable(const Transfer &transfer) const {
+  bool isWritten = transfer.bucket.kind == CollectiveKind::AllReduce;
   for (const std::byte *slot : slots(transfer)) {
     const auto *offers = reinterpret_cast<const Offer *>(slot);
     for (size_t i = 0; i < transfer.bucket.operands.size(); ++i)
-      if (offers[i].input == isPrivate || offers[i].output == isPrivate)
+      if (offers[i].input == isPrivate ||
+          (isWritten && offers[i].output == isPrivate))
         return false;
   }
   return true;

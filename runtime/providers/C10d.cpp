@@ -59,6 +59,8 @@ C10dCommunicator::C10dCommunicator(const Bootstrap &bootstrap)
 
 void C10dCommunicator::onGroupAdded(const Group &group) {
   backends.resize(std::max<size_t>(backends.size(), group.id + 1));
+  if (group.size() == 1)
+    return; // nobody to meet
   // One id stands for several groups of the mesh, told apart by their first
   // rank.
   std::string prefix = "group" + std::to_string(group.id) + "." +

@@ -61,9 +61,9 @@ GlooCommunicator::GlooCommunicator(const Bootstrap &bootstrap)
   std::optional<std::string> interface =
       processEnvironment("GLOO_SOCKET_IFNAME");
   options->devices.push_back(
-      interface               ? Gloo::createDeviceForInterface(*interface)
-      : bootstrap.isOneHost() ? Gloo::createDeviceForHostname("127.0.0.1")
-                              : Gloo::createDefaultDevice());
+      interface                ? Gloo::createDeviceForInterface(*interface)
+      : bootstrap.isLoopback() ? Gloo::createDeviceForHostname("127.0.0.1")
+                               : Gloo::createDefaultDevice());
   onGroupAdded(world());
 }
 

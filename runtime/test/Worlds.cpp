@@ -45,6 +45,21 @@ static std::vector<std::string> runThreads(int worldSize,
   return answers;
 }
 
+static bool isSeveralHosts(const std::string &kind) {
+  return kind.ends_with("_hosts");
+}
+
+/// Moves the rank to its host: the first half of the ranks to one and the
+/// others to another, or in turn.
+static void settle(const std::string &kind, Bootstrap &bootstrap) {
+  if (!isSeveralHosts(kind))
+    return;
+  int half = (bootstrap.worldSize + 1) / 2;
+  int host = kind == "mixed_hosts" ? bootstrap.rank % 2 : bootstrap.rank / half;
+  bootstrap.host = "host" + std::to_string(host);
+  bootstrap.localWorldSize = host == 0 ? half : bootstrap.worldSize - half;
+}
+
 static int freePort() {
   int descriptor = socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address{};
@@ -65,7 +80,8 @@ static int freePort() {
   std::string answer;
   try {
     std::unique_ptr<Communicator> communicator =
-        makeCommunicator(kind, bootstrap, /*sharedBytes=*/64 << 20);
+        makeCommunicator(isSeveralHosts(kind) ? "auto" : kind, bootstrap,
+                         /*sharedBytes=*/64 << 20);
     answer = answerOf(body, *communicator);
   } catch (const std::exception &error) {
     answer = std::string("at the start: ") + error.what();
@@ -99,6 +115,7 @@ runProcesses(const std::string &kind, int worldSize, const RankBody &body) {
     if (pipe(ends) != 0)
       std::abort();
     bootstrap.rank = bootstrap.localRank = rank;
+    settle(kind, bootstrap);
     pid_t child = fork();
     if (child == 0)
       becomeRank(kind, bootstrap, body, ends[1]);
@@ -127,12 +144,12 @@ std::vector<std::string> weft::test::runWorld(const std::string &kind,
 }
 
 std::string weft::test::whyUnavailable(const std::string &kind) {
-  if (kind != "gloo" && kind != "nccl")
+  if (kind != "gloo" && !isSeveralHosts(kind))
     return "";
   try {
-    findProvider("libweft_" + kind + ".so", {});
+    findProvider("libweft_gloo.so", {});
     return "";
   } catch (const Error &) {
-    return "libweft_" + kind + ".so is not in this build";
+    return "libweft_gloo.so is not in this build";
   }
 }

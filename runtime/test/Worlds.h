@@ -18,6 +18,8 @@ using RankBody = std::function<std::string(Communicator &)>;
 
 /// Runs `body` on each rank and returns the answers by rank. A rank that
 /// throws answers "exit <code>: <message>", one that is killed "signal <n>".
+/// `kind` is the name of a communicator, or "two_hosts" or "mixed_hosts":
+/// "auto" on ranks that are said to be on two hosts, in halves or in turn.
 std::vector<std::string> runWorld(const std::string &kind, int worldSize,
                                   const RankBody &body);
 

@@ -29,7 +29,13 @@ struct Bootstrap {
   /// How long a rank waits for its peers, at the start and in a collective.
   double timeoutSeconds = 600;
 
+  /// Which host this is, the same text on all its ranks. WEFT_HOST replaces
+  /// what the machine says, so that one can play several.
+  std::string host;
+
   bool isOneHost() const { return localWorldSize == worldSize; }
+  /// Whether all ranks must be on this machine to reach rank 0.
+  bool isLoopback() const;
 };
 
 /// Looks a variable up; nothing if unset or empty.
@@ -52,8 +58,8 @@ std::optional<std::string> processEnvironment(const std::string &name);
 Bootstrap readBootstrap(const Environment &environment);
 
 /// Makes the communicator called `kind`: auto | shared_memory | gloo | nccl;
-/// auto is shared_memory on one host, else gloo. A world of one needs no peer
-/// and gets a communicator without any. `sharedBytes` is what the run will
+/// auto is shared_memory inside a host and gloo across. A world of one needs no
+/// peer and gets a communicator without any. `sharedBytes` is what the run will
 /// allocate() in all.
 std::unique_ptr<Communicator> makeCommunicator(const std::string &kind,
                                                const Bootstrap &bootstrap,

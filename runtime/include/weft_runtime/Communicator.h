@@ -51,6 +51,7 @@ struct Transfer {
   bool isStaged = false;
   int slot = 0;
   uint32_t arrival = 0;
+  std::shared_ptr<Transfer> inner; // of a communicator below
 };
 
 class Communicator {
@@ -114,6 +115,7 @@ public:
   virtual void leave(ExitCode code, int culprit = -1);
 
 protected:
+  /// Called for each group, also of one member.
   virtual void onGroupAdded(const Group &group) {}
   /// By default the bucket is packed, exchanged by the methods below, and
   /// unpacked, all in the start.
