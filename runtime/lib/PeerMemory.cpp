@@ -57,12 +57,12 @@ int PeerMemoryCommunicator::takeSlot(const Group &group) {
   return slot;
 }
 
-std::vector<std::byte *>
-PeerMemoryCommunicator::slots(const Transfer &transfer) const {
-  std::vector<std::byte *> result;
+std::span<std::byte *const>
+PeerMemoryCommunicator::slots(const Transfer &transfer) {
+  peerSlots.clear();
   for (int rank : transfer.group.ranks)
-    result.push_back(posts.slot(rank, transfer.group, transfer.slot));
-  return result;
+    peerSlots.push_back(posts.slot(rank, transfer.group, transfer.slot));
+  return peerSlots;
 }
 
 /// Packs bytes [begin, begin + bytes) of each input block into `slot`.
@@ -91,7 +91,7 @@ void PeerMemoryCommunicator::offer(Transfer &transfer) {
 }
 
 /// All members come to the same answer. Only an all_reduce writes to peers.
-bool PeerMemoryCommunicator::isReachable(const Transfer &transfer) const {
+bool PeerMemoryCommunicator::isReachable(const Transfer &transfer) {
   bool isWritten = transfer.bucket.kind == CollectiveKind::AllReduce;
   for (const std::byte *slot : slots(transfer)) {
     const auto *offers = reinterpret_cast<const Offer *>(slot);
@@ -146,40 +146,39 @@ void PeerMemoryCommunicator::doFinish(Transfer &transfer) {
   posts.await(group, posts.post(group));
 }
 
-void PeerMemoryCommunicator::readStaged(const Transfer &transfer) const {
-  Sources sources{};
-  for (std::byte *slot : slots(transfer))
-    sources.bases.push_back(slot);
+void PeerMemoryCommunicator::readStaged(const Transfer &transfer) {
+  std::span<std::byte *const> staged = slots(transfer);
+  bases.assign(staged.begin(), staged.end());
   for (size_t i = 0; i < transfer.bucket.operands.size(); ++i) {
     const BucketOperand &operand = transfer.bucket.operands[i];
-    sources.blocks = {operand.input.count, 1, operand.input.bytes()};
-    read(transfer, i, sources, 0, operand.input.bytes());
-    for (const std::byte *&base : sources.bases)
+    Blocks packed{operand.input.count, 1, operand.input.bytes()};
+    read(transfer, i, {packed, 0}, 0, packed.rowBytes);
+    for (const std::byte *&base : bases)
       base += stagedBytes(operand);
   }
 }
 
-void PeerMemoryCommunicator::readInPlace(const Transfer &transfer) const {
+void PeerMemoryCommunicator::readInPlace(const Transfer &transfer) {
   const Group &group = transfer.group;
-  std::vector<std::byte *> offers = slots(transfer);
-  Sources sources{std::vector<const std::byte *>(group.size()), {}, 0};
+  std::span<std::byte *const> offers = slots(transfer);
+  bases.resize(group.size());
   for (size_t i = 0; i < transfer.bucket.operands.size(); ++i) {
     for (int r = 0; r < group.size(); ++r)
-      sources.bases[r] = resolve(group.ranks[r],
-                                 reinterpret_cast<Offer *>(offers[r])[i].input);
-    sources.blocks = transfer.bucket.operands[i].input;
-    read(transfer, i, sources, 0, sources.blocks.bytes());
+      bases[r] = resolve(group.ranks[r],
+                         reinterpret_cast<const Offer *>(offers[r])[i].input);
+    const Blocks &blocks = transfer.bucket.operands[i].input;
+    read(transfer, i, {blocks, 0}, 0, blocks.bytes());
   }
 }
 
 /// Part r of each operand belongs to member r: only it reads part r of the
 /// inputs, so it may write part r of outputs that are inputs.
-void PeerMemoryCommunicator::reduceInPlace(const Transfer &transfer) const {
+void PeerMemoryCommunicator::reduceInPlace(const Transfer &transfer) {
   const Group &group = transfer.group;
   int n = group.size();
-  std::vector<std::byte *> offers = slots(transfer);
-  std::vector<const void *> inputs(n);
-  std::vector<void *> outputs(n);
+  std::span<std::byte *const> offers = slots(transfer);
+  inputs.resize(n);
+  outputs.resize(n);
   for (size_t i = 0; i < transfer.bucket.operands.size(); ++i) {
     const BucketOperand &operand = transfer.bucket.operands[i];
     int64_t bytes = operand.input.bytes();
@@ -187,7 +186,7 @@ void PeerMemoryCommunicator::reduceInPlace(const Transfer &transfer) const {
     int64_t begin = std::min(group.index * part, bytes);
     int64_t end = std::min(begin + part, bytes);
     for (int r = 0; r < n; ++r) {
-      Offer offer = reinterpret_cast<Offer *>(offers[r])[i];
+      Offer offer = reinterpret_cast<const Offer *>(offers[r])[i];
       inputs[r] = resolve(group.ranks[r], offer.input) + begin;
       outputs[r] = resolve(group.ranks[r], offer.output) + begin;
     }
@@ -212,47 +211,47 @@ void PeerMemoryCommunicator::runChunked(const Transfer &transfer) {
       round.slot = takeSlot(round.group);
       stage(round, i, posts.slot(rank(), round.group, round.slot), begin, size);
       posts.await(round.group, posts.post(round.group));
-      Sources sources{{}, {blocks.count, 1, size}, 0};
-      for (std::byte *slot : slots(round))
-        sources.bases.push_back(slot);
-      read(round, i, sources, begin, size);
+      std::span<std::byte *const> staged = slots(round);
+      bases.assign(staged.begin(), staged.end());
+      read(round, i, {{blocks.count, 1, size}, 0}, begin, size);
       queueOf(round.group).readAt[round.slot] = posts.count(round.group) + 1;
     }
   }
 }
 
-/// Makes bytes [begin, begin + bytes) of each output block of this rank.
+/// Makes bytes [begin, begin + bytes) of each output block of this rank from
+/// what lies at `bases`.
 void PeerMemoryCommunicator::read(const Transfer &transfer, size_t operand,
-                                  const Sources &sources, int64_t begin,
-                                  int64_t bytes) const {
+                                  const Source &source, int64_t begin,
+                                  int64_t bytes) {
   const Bucket &bucket = transfer.bucket;
   const Blocks &target = bucket.operands[operand].output;
   int n = transfer.group.size(), own = transfer.group.index;
   auto *output = static_cast<std::byte *>(transfer.outputs[operand]);
-  BlockCursor from(sources.blocks, sources.blocks.count > 1 ? own : 0,
-                   sources.begin);
+  BlockCursor from(source.blocks, source.blocks.count > 1 ? own : 0,
+                   source.begin);
   if (bucket.isReduction()) {
     DType dtype = bucket.operands[operand].dtype;
-    std::vector<const void *> parts(n);
+    inputs.resize(n);
     forEachRun({target, 0, begin}, from, bytes,
                [&](int64_t out, int64_t in, int64_t run) {
                  for (int r = 0; r < n; ++r)
-                   parts[r] = sources.bases[r] + in;
-                 void *outputs[] = {output + out};
-                 combine(dtype, bucket.reduce, parts, outputs,
+                   inputs[r] = bases[r] + in;
+                 void *results[] = {output + out};
+                 combine(dtype, bucket.reduce, inputs, results,
                          run / byteSize(dtype));
                });
   } else if (bucket.kind == CollectiveKind::Permute) {
-    int source = sourceOf(bucket.pairs, own);
-    if (source < 0)
+    int sender = sourceOf(bucket.pairs, own);
+    if (sender < 0)
       std::memset(output + begin, 0, bytes);
     else
-      copyBlock(output, {target, 0, begin}, sources.bases[source], from, bytes);
+      copyBlock(output, {target, 0, begin}, bases[sender], from, bytes);
   } else {
     // Each begins with the block of another member.
     for (int k = 0; k < n; ++k) {
       int r = (own + k) % n;
-      copyBlock(output, {target, r, begin}, sources.bases[r], from, bytes);
+      copyBlock(output, {target, r, begin}, bases[r], from, bytes);
     }
   }
 }

@@ -72,10 +72,9 @@ private:
     std::array<uint32_t, Posts::numSlots> readAt{};
     std::vector<Transfer *> underWay;
   };
-  /// Where an operand lies at all members: how its blocks lie, and the byte of
-  /// a block to begin with.
-  struct Sources {
-    std::vector<const std::byte *> bases;
+  /// Where an operand lies at all members (`bases`): how its blocks lie, and
+  /// the byte of a block to begin with.
+  struct Source {
     Blocks blocks;
     int64_t begin;
   };
@@ -86,19 +85,25 @@ private:
   Queue &queueOf(const Group &group);
   int takeSlot(const Group &group);
   void run(const Group &group, Bucket bucket, const void *input, void *output);
-  std::vector<std::byte *> slots(const Transfer &transfer) const;
+  /// The slots of all members that hold the transfer.
+  std::span<std::byte *const> slots(const Transfer &transfer);
   void stage(const Transfer &transfer, size_t operand, std::byte *slot,
              int64_t begin, int64_t bytes) const;
   void offer(Transfer &transfer);
-  bool isReachable(const Transfer &transfer) const;
-  void readStaged(const Transfer &transfer) const;
-  void readInPlace(const Transfer &transfer) const;
-  void reduceInPlace(const Transfer &transfer) const;
+  bool isReachable(const Transfer &transfer);
+  void readStaged(const Transfer &transfer);
+  void readInPlace(const Transfer &transfer);
+  void reduceInPlace(const Transfer &transfer);
   void runChunked(const Transfer &transfer);
-  void read(const Transfer &transfer, size_t operand, const Sources &sources,
-            int64_t begin, int64_t bytes) const;
+  void read(const Transfer &transfer, size_t operand, const Source &source,
+            int64_t begin, int64_t bytes);
 
   std::vector<Queue> queues; // by group id
+  // Scratch, by member: a call allocates nothing.
+  std::vector<std::byte *> peerSlots;
+  std::vector<const std::byte *> bases;
+  std::vector<const void *> inputs;
+  std::vector<void *> outputs;
 };
 
 } // namespace weft
