@@ -176,7 +176,7 @@ TEST_F(DescriptorTest, KeyKnowsContentNotPlaces) {
   std::string key = contentKey(*lowerToProgram(context, text));
   EXPECT_EQ(key.size(), 32u);
   EXPECT_EQ(contentKey(*lowerToProgram(context, moved)), key);
-  EXPECT_EQ(*describe(moved).getArray("libraries"), parsed(R"(["/l"])"));
+  EXPECT_EQ(*describe(moved).get("libraries"), parsed(R"(["/l"])"));
   EXPECT_NE(contentKey(*lowerToProgram(context, other)), key);
 }
 
