@@ -33,7 +33,7 @@ static ContractSpec specOf(nn::ContractOp op) {
           elementOfTensor(op.getLhs()),
           elementOfTensor(op.getRhs()),
           elementOfTensor(op.getResult()),
-          std::nullopt};
+          op.getPartials() ? ContractOrder::Partials : ContractOrder::Chain};
 }
 
 /// `op` is an attention or its gradient: both name the operands alike.

@@ -205,6 +205,19 @@ static void localizeValue(Operation *local) {
                              splat.getSplatValue<Attribute>()));
 }
 
+/// The order of a contraction's sum is that of the graph's shapes.
+static void setOrder(Operation *op, Operation *local) {
+  auto contract = dyn_cast<nn::ContractOp>(op);
+  if (!contract)
+    return;
+  auto shapeOf = [](Value value) {
+    return cast<RankedTensorType>(value.getType()).getShape();
+  };
+  cast<nn::ContractOp>(local).setPartials(
+      nn::isDotProduct(*nn::parseEquation(contract.getEquation()),
+                       shapeOf(contract.getLhs()), shapeOf(contract.getRhs())));
+}
+
 LogicalResult Partitioner::visit(Operation *op) {
   ShardingRule rule = cast<dist::ShardingRuleOpInterface>(op).getShardingRule();
   Operation *local = op->clone(locals);
@@ -214,6 +227,7 @@ LogicalResult Partitioner::visit(Operation *op) {
   maskOperands(op, local, rule);
   localizeSizes(op, local);
   localizeValue(local);
+  setOrder(op, local);
   builder.insert(local);
   locals.map(op->getResults(), local->getResults());
   return success();

@@ -4,6 +4,8 @@
 
 #include "KernelHarness.h"
 
+#include "weft/IR/NN/NN.h"
+
 #include <map>
 
 using namespace weft;
@@ -89,8 +91,14 @@ const std::vector<Case> &cases() {
 }
 
 ContractSpec specOf(Harness &harness, const Case &c) {
-  return {c.equation,    c.a,           c.b,         harness.f32(),
-          harness.f32(), harness.f32(), std::nullopt};
+  bool isDot = nn::isDotProduct(*nn::parseEquation(c.equation), c.a, c.b);
+  return {c.equation,
+          c.a,
+          c.b,
+          harness.f32(),
+          harness.f32(),
+          harness.f32(),
+          isDot ? ContractOrder::Partials : ContractOrder::Chain};
 }
 
 Floats runCase(Harness &harness, const std::string &name,
@@ -162,10 +170,53 @@ TEST(Contract, IsOneAscendingChain) {
   EXPECT_FALSE(sameBits(c, other)) << "the test can't see the order";
 }
 
+/// A shard with one row adds as the graph does.
+TEST(Contract, KeepsTheGraphsOrderInAShardOfOneRow) {
+  Harness harness;
+  ContractSpec whole = specOf(harness, {"ik,jk->ij", {4, 683}, {9, 683}});
+  ContractSpec shard = specOf(harness, {"ik,jk->ij", {1, 683}, {9, 683}});
+  EXPECT_EQ(whole.order, ContractOrder::Chain);
+  EXPECT_EQ(shard.order, ContractOrder::Partials) << "as a graph of its own";
+  emitContract(harness.site("whole"), whole);
+  emitContract(harness.site("alone"), shard);
+  shard.order = whole.order;
+  emitContract(harness.site("shard"), shard);
+  ASSERT_NO_FATAL_FAILURE(harness.build());
+  Floats a = randomFloats(4 * 683, 1), b = randomFloats(9 * 683, 2);
+  Floats all = runCase(harness, "whole", whole, a, b);
+  all.resize(9);
+  Floats row(a.begin(), a.begin() + 683);
+  EXPECT_TRUE(sameBits(all, runCase(harness, "shard", shard, row, b)));
+  shard.order = ContractOrder::Partials;
+  EXPECT_FALSE(sameBits(all, runCase(harness, "alone", shard, row, b)));
+}
+
+TEST(Contract, KnowsADotProduct) {
+  struct {
+    const char *equation;
+    Shape a, b;
+    bool isDot;
+  } table[] = {{"btd,od->bto", {4, 8, 64}, {1, 64}, true},
+               {"btd,od->bto", {4, 8, 63}, {1, 63}, false},
+               {"bto,od->btd", {4, 8, 64}, {64, 1}, true},
+               {"bto,od->btd", {4, 8, 64}, {64, 2}, false},
+               {"bto,od->btd", {1, 1, 64}, {64, 2}, false},
+               {"btd,od->bto", {1, 1, 64}, {9, 64}, true},
+               {"bhd,ohd->bo", {1, 4, 16}, {9, 4, 16}, true},
+               {"bhd,odh->bo", {1, 4, 16}, {9, 16, 4}, false},
+               {"ab,ab->a", {17, 250}, {17, 250}, true},
+               {"a,b->ab", {17}, {1}, false}};
+  for (auto &entry : table)
+    EXPECT_EQ(
+        nn::isDotProduct(*nn::parseEquation(entry.equation), entry.a, entry.b),
+        entry.isDot)
+        << entry.equation;
+}
+
 TEST(Contract, AcceptsOtherElementTypes) {
   Harness harness;
-  ContractSpec wide = {"ik,jk->ij",   {5, 40},       {7, 40},     harness.f64(),
-                       harness.f64(), harness.f64(), std::nullopt};
+  ContractSpec wide = {"ik,jk->ij",   {5, 40},       {7, 40},
+                       harness.f64(), harness.f64(), harness.f64()};
   ContractSpec narrow = wide;
   narrow.aType = narrow.bType = harness.bf16();
   narrow.cType = harness.f32();

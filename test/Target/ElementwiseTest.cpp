@@ -33,7 +33,11 @@ const Function functions[] = {
     {"erf", Scalar::Erf, std::erf, 1.15, -5, 5},
     {"sin", Scalar::Sin, std::sin, 1.6, -1000, 1000},
     {"sin_large", Scalar::Sin, std::sin, 1.6, 1e4, 131072},
+    {"sin_huge", Scalar::Sin, std::sin, 1.6, -3.4e38, 3.4e38},
+    {"sin_middle", Scalar::Sin, std::sin, 1.6, 131072, 1e9},
     {"cos", Scalar::Cos, std::cos, 1.6, -1000, 1000},
+    {"cos_huge", Scalar::Cos, std::cos, 1.6, -3.4e38, 3.4e38},
+    {"cos_middle", Scalar::Cos, std::cos, 1.6, 131072, 1e9},
     {"sqrt", Scalar::Sqrt, std::sqrt, 0.51, 0, 100},
     {"sigmoid", Scalar::Sigmoid, sigmoid, 3, -80, 80},
 };
@@ -164,6 +168,57 @@ TEST(Math, PowIsAlmostCorrectlyRounded) {
           << x[i] << " ^ " << y[i];
     }
   }
+}
+
+TEST(Math, PowOfDoublesIsOurs) {
+  constexpr int64_t count = 4000;
+  Harness harness;
+  mlir::Type f64 = harness.f64();
+  ElementwiseSpec spec;
+  spec.shape = {count};
+  spec.inputs = {plain(f64, spec.shape), plain(f64, spec.shape)};
+  spec.nodes = {{Scalar::Input, f64, {}, 0},
+                {Scalar::Input, f64, {}, 1},
+                {Scalar::Pow, f64, {0, 1}}};
+  spec.outputs = {2};
+  emitElementwise(harness.site("pow"), spec);
+  ASSERT_NO_FATAL_FAILURE(harness.build());
+  Floats x = randomFloats(count, 1), y = randomFloats(count, 2);
+  std::vector<double> base(count), exponent(count), z(count);
+  for (int64_t i = 0; i < count; ++i) {
+    // Decay rates to the power of steps; then anything.
+    bool isRate = i % 2;
+    base[i] = isRate ? 1 - std::abs(x[i]) / 10 : std::abs(x[i]) * 1e3;
+    exponent[i] = isRate ? i : y[i] * 90;
+  }
+  base[0] = 0, exponent[0] = 2;
+  base[2] = -2, exponent[2] = 3;
+  base[4] = 10, exponent[4] = 400;
+  base[6] = 10, exponent[6] = -400;
+  base[8] = -2, exponent[8] = 0.5;
+  harness.run("pow", base, exponent, z);
+  for (int64_t i = 0; i < count; ++i) {
+    double want = std::pow(base[i], exponent[i]);
+    if (std::isnan(want))
+      EXPECT_TRUE(std::isnan(z[i]));
+    else if (std::isinf(want) || want == 0)
+      EXPECT_EQ(z[i], want) << base[i] << " ^ " << exponent[i];
+    else
+      EXPECT_NEAR(z[i] / want, 1, 1e-13) << base[i] << " ^ " << exponent[i];
+  }
+}
+
+TEST(Math, SinAndCosOfNoNumberAreNone) {
+  Harness harness;
+  emitElementwise(harness.site("sin"), unary(Scalar::Sin, harness.f32(), 5));
+  emitElementwise(harness.site("cos"), unary(Scalar::Cos, harness.f32(), 5));
+  ASSERT_NO_FATAL_FAILURE(harness.build());
+  Floats x = {INFINITY, -INFINITY, NAN, -0.0f, 0.5f}, s(5), c(5);
+  harness.run("sin", x, s);
+  harness.run("cos", x, c);
+  for (int i = 0; i < 3; ++i)
+    EXPECT_TRUE(std::isnan(s[i]) && std::isnan(c[i])) << x[i];
+  EXPECT_TRUE(s[3] == 0 && std::signbit(s[3]) && c[3] == 1);
 }
 
 /// silu(g) * u + c, all inputs broadcast differently.

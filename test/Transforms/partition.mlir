@@ -25,6 +25,17 @@ func.func @works_on_local_shapes(%x: tensor<8x8xf32, #batch>, %w: tensor<16x8xf3
   return %y : tensor<8x16xf32, #classes>
 }
 
+// A sum is ordered by the graph's shapes: a shard that has one row, or one
+// column, is still part of a larger product.
+// CHECK-LABEL: func.func @orders_sums_by_the_graph
+func.func @orders_sums_by_the_graph(%x: tensor<4x64xf32, #whole>, %w: tensor<4x64xf32, #rows>, %one: tensor<1x64xf32, #whole>) {
+  // CHECK: nn.contract "bi,oi->bo" %{{.*}}, %{{.*}} : (tensor<4x64xf32>, tensor<1x64xf32>) -> tensor<4x1xf32>
+  %y = nn.contract "bi,oi->bo" %x, %w : (tensor<4x64xf32, #whole>, tensor<4x64xf32, #rows>) -> tensor<4x4xf32, #cols>
+  // CHECK: nn.contract "bi,oi->bo" %{{.*}}, %{{.*}} {partials} : (tensor<4x64xf32>, tensor<1x64xf32>) -> tensor<4x1xf32>
+  %z = nn.contract "bi,oi->bo" %x, %one : (tensor<4x64xf32, #whole>, tensor<1x64xf32, #whole>) -> tensor<4x1xf32, #whole>
+  return
+}
+
 // Splat constants and the dims a slice keeps shrink with the shard.
 // CHECK-LABEL: func.func @shrinks_sizes_in_attributes
 func.func @shrinks_sizes_in_attributes(%x: tensor<8x8xf32, #batch>) {

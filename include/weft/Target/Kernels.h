@@ -52,18 +52,16 @@ enum class ContractOrder {
 };
 
 /// "btd,od->bto": letters of A, B and C. A letter missing in C is summed over
-/// and must be in A and B; the k order is that of A's letters.
+/// and must be in A and B; the k order is that of A's letters. Whoever knows
+/// the graph's shapes chooses the order (nn::isDotProduct).
 struct ContractSpec {
   std::string equation;
   Shape a, b;
   /// Element types; sums are in f32 for bf16 and f32, else in C's type.
   mlir::Type aType, bType, cType;
-  std::optional<ContractOrder> order;
+  ContractOrder order = ContractOrder::Chain;
 };
 
-/// Partials where one side has a single row, k is contiguous in both operands
-/// and at least 64 long. To be asked with the *graph's* shapes.
-ContractOrder chooseContractOrder(const ContractSpec &spec);
 /// The shape of C.
 Shape contractShape(const ContractSpec &spec);
 /// Bytes of scratch; 0 means that the kernel has no scratch argument.

@@ -61,6 +61,36 @@ FailureOr<Equation> parseEquation(StringRef text) {
   return Equation{lhs.str(), rhs.str(), result.str()};
 }
 
+bool isDotProduct(const Equation &equation, ArrayRef<int64_t> lhs,
+                  ArrayRef<int64_t> rhs) {
+  constexpr int64_t kPartials = 64;
+  /// Extents of what only this operand has, and of what is summed over, whose
+  /// letters have to end the operand. Letters of size 1 don't matter.
+  struct Side {
+    int64_t own = 1, depth = 1;
+    std::string summed;
+    bool isLast = true;
+  };
+  auto look = [&](StringRef letters, StringRef other, ArrayRef<int64_t> shape) {
+    Side side;
+    for (auto [letter, size] : llvm::zip_equal(letters, shape)) {
+      bool isSummed = !StringRef(equation.result).contains(letter);
+      if (size == 1)
+        continue;
+      if (isSummed)
+        side.depth *= size, side.summed += letter;
+      else if (!other.contains(letter))
+        side.own *= size;
+      side.isLast &= isSummed || side.summed.empty();
+    }
+    return side;
+  };
+  Side left = look(equation.lhs, equation.rhs, lhs);
+  Side right = look(equation.rhs, equation.lhs, rhs);
+  return (left.own == 1 || right.own == 1) && left.depth >= kPartials &&
+         left.isLast && right.isLast && left.summed == right.summed;
+}
+
 } // namespace weft::nn
 
 #define GET_OP_CLASSES

@@ -115,26 +115,13 @@ int64_t extent(ArrayRef<Letter> group) {
   return product;
 }
 
-ContractOrder chooseContractOrder(const ContractSpec &spec) {
-  Groups groups = analyseContract(spec);
-  bool single = extent(groups.m) == 1 || extent(groups.n) == 1;
-  const Letter &k = groups.k.back();
-  bool contiguous = groups.k.size() == 1 && k.a == 1 && k.b == 1;
-  return single && contiguous && k.size >= kPartials ? ContractOrder::Partials
-                                                     : ContractOrder::Chain;
-}
-
-static ContractOrder orderOf(const ContractSpec &spec) {
-  return spec.order.value_or(chooseContractOrder(spec));
-}
-
 static bool isTiled(const ContractSpec &spec) {
   return spec.aType.isF32() && spec.bType.isF32() && spec.cType.isF32();
 }
 
 int64_t contractScratchBytes(const ContractSpec &spec,
                              const TargetInfo &target) {
-  if (!isTiled(spec) || orderOf(spec) == ContractOrder::Partials)
+  if (!isTiled(spec) || spec.order == ContractOrder::Partials)
     return 0;
   return tiledScratchBytes(spec, analyseContract(spec), target);
 }
@@ -165,7 +152,7 @@ public:
     nest(groups.batch, {zero, zero, zero}, [&](Bases bases) {
       if (!isTiled(spec))
         return plain(bases);
-      if (orderOf(spec) == ContractOrder::Partials)
+      if (spec.order == ContractOrder::Partials)
         return dots(bases);
       emitTiledContract(b, spec, groups, bases);
     });

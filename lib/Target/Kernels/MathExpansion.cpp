@@ -160,13 +160,96 @@ Value expandErf(KernelBuilder &b, Value x) {
   return copySign(b, b.select(b.less(a, one), small, large), x);
 }
 
-/// sin (quadrant 0) or cos (quadrant 1) of x, |x| <= 2^17.
+namespace {
+/// A quadrant, of which the low two bits count, and an angle in it.
+struct Angle {
+  Value quadrant, rest;
+};
+} // namespace
+
+/// a - n pi/2 in three fused steps, |a| <= 2^17.
+static Angle reduceSmall(KernelBuilder &b, Value a) {
+  auto [n, integer] = nearest(b, a, 0.636619772);
+  Value r = b.fma(n, b.constantLike(a, -1.57079637), a);
+  r = b.fma(n, b.constantLike(a, 4.37113883e-8), r);
+  return {integer, b.fma(n, b.constantLike(a, 1.71512451e-15), r)};
+}
+
+/// The same for any larger a: its 24 bits times the 96 bits of 2/pi that decide
+/// the quadrant and what is left of it (Payne and Hanek). NaN for infinity.
+static Angle reduceLarge(KernelBuilder &b, Value a) {
+  // 2/pi behind 32 zeros, 32 bits a word.
+  static constexpr uint32_t kWords[] = {0x00000000, 0xa2f9836e, 0x4e441529,
+                                        0xfc2757d1, 0xf534ddc0, 0xdb629599,
+                                        0x3c439041, 0xfe5163ab};
+  Type i64 = b.getI64Type(), f64 = b.getF64Type();
+  auto wide = [&](Value x) -> Value {
+    return arith::ExtUIOp::create(b, typeLike(x, i64), x);
+  };
+  auto shift = [&](Value x, Value by) -> Value {
+    return arith::ShRUIOp::create(b, x, by);
+  };
+  Value bits = bitsOf(b, a);
+  // The bit of the table that weighs 2 in the product.
+  Value first = b.sub(shiftRight(b, bits, 23), b.integerLike(bits, 127 - 7));
+  Value word = shiftRight(b, first, 5);
+  Value offset =
+      wide(arith::AndIOp::create(b, first, b.integerLike(first, 31)));
+  auto tableAt = [&](int64_t behind) {
+    Value chosen = b.integerLike(bits, static_cast<int32_t>(kWords[behind]));
+    for (int64_t i = 1; i <= 4; ++i) {
+      Value isIt = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, word,
+                                         b.integerLike(word, i));
+      chosen = b.select(
+          isIt, b.integerLike(bits, static_cast<int32_t>(kWords[behind + i])),
+          chosen);
+    }
+    return wide(chosen);
+  };
+  Value low32 = b.integerLike(offset, 0xffffffff);
+  auto window = [&](int64_t behind) -> Value {
+    Value two = arith::OrIOp::create(b, shiftLeft(b, tableAt(behind), 32),
+                                     tableAt(behind + 1));
+    Value left = b.sub(b.integerLike(offset, 32), offset);
+    return arith::AndIOp::create(b, shift(two, left), low32);
+  };
+  Value m = arith::AndIOp::create(b, bits, b.integerLike(bits, 0x7fffff));
+  m = wide(arith::OrIOp::create(b, m, b.integerLike(m, 0x800000)));
+  Value lowest = shift(b.mul(m, window(2)), b.integerLike(m, 32));
+  Value product =
+      b.add(b.add(shiftLeft(b, b.mul(m, window(0)), 32), b.mul(m, window(1))),
+            lowest);
+  Value quadrant = shift(b.add(product, b.integerLike(product, 1ll << 61)),
+                         b.integerLike(product, 62));
+  Value left = toFloat(b, b.sub(product, shiftLeft(b, quadrant, 62)), f64);
+  Value angle = b.mul(left, b.constantLike(left, 0x1p-62 * M_PI_2));
+  Value rest = arith::TruncFOp::create(b, a.getType(), angle);
+  Value finite = b.less(a, b.constantLike(a, INFINITY));
+  return {arith::TruncIOp::create(b, bits.getType(), quadrant),
+          b.select(finite, rest, b.constantLike(a, NAN))};
+}
+
+/// Takes the long way only if some lane needs it.
+static Angle reduceAngle(KernelBuilder &b, Value a) {
+  Angle small = reduceSmall(b, a);
+  Value isLarge = b.less(b.constantLike(a, 0x1p17), a), any = isLarge;
+  if (isa<VectorType>(a.getType()))
+    any = vector::ReductionOp::create(b, vector::CombiningKind::OR, isLarge);
+  Values chosen = b.choose(
+      any, {small.quadrant.getType(), small.rest.getType()},
+      [&]() -> Values {
+        Angle large = reduceLarge(b, a);
+        return {b.select(isLarge, large.quadrant, small.quadrant),
+                b.select(isLarge, large.rest, small.rest)};
+      },
+      [&]() -> Values { return {small.quadrant, small.rest}; });
+  return {chosen[0], chosen[1]};
+}
+
+/// sin (quadrant 0) or cos (quadrant 1) of x.
 static Value expandSinCos(KernelBuilder &b, Value x, int64_t quadrant) {
   Value a = absolute(b, x);
-  auto [n, integer] = nearest(b, a, 0.636619772);
-  Value r = b.fma(n, b.constantLike(x, -1.57079637), a);
-  r = b.fma(n, b.constantLike(x, 4.37113883e-8), r);
-  r = b.fma(n, b.constantLike(x, 1.71512451e-15), r);
+  auto [integer, r] = reduceAngle(b, a);
   Value y = b.mul(r, r);
   Value s =
       b.fma(b.mul(r, y),
@@ -198,8 +281,8 @@ Value expandCos(KernelBuilder &b, Value x) {
                   : math::CosOp::create(b, x).getResult();
 }
 
-/// log(x) in f64 to about 1e-13 for a positive, finite x that was an f32.
-static Value logOfF32(KernelBuilder &b, Value x) {
+/// log(x) in f64 to about 1e-15 for a positive, finite, normal x.
+static Value logOfF64(KernelBuilder &b, Value x) {
   Value bits = bitsOf(b, x);
   Value k =
       shiftRight(b, b.sub(bits, b.integerLike(bits, 0x3fe6a09e667f3bcd)), 52);
@@ -215,9 +298,10 @@ static Value logOfF32(KernelBuilder &b, Value x) {
                b.constantLike(m, 0.69314718055994530942), series);
 }
 
-/// exp(x) in f64 to about 1e-14, result clamped to 2^-200 .. 2^200.
-static Value expOfF64(KernelBuilder &b, Value x) {
-  Value bound = b.constantLike(x, 138.0);
+/// exp(x) in f64 to about 1e-14, of |x| no larger than `most`: 138 (2^200)
+/// where the result will be an f32, 746 (0 and infinity) where it stays.
+static Value expOfF64(KernelBuilder &b, Value x, double most) {
+  Value bound = b.constantLike(x, most);
   x = b.select(b.less(bound, x), bound, x);
   x = b.select(b.less(x, b.neg(bound)), b.neg(bound), x);
   Value magic = b.constantLike(x, 6755399441055744.0);
@@ -228,25 +312,30 @@ static Value expOfF64(KernelBuilder &b, Value x) {
   for (int i = 1; i < 13; ++i)
     terms.push_back(terms.back() / i);
   Value integer = b.sub(bitsOf(b, shifted), bitsOf(b, magic));
-  Value biased = b.add(integer, b.integerLike(integer, 1023));
-  Value power = fromBits(b, shiftLeft(b, biased, 52), b.getF64Type());
-  return b.mul(polynomial(b, r, terms), power);
+  auto power = [&](Value n) {
+    Value biased = b.add(n, b.integerLike(n, 1023));
+    return fromBits(b, shiftLeft(b, biased, 52), b.getF64Type());
+  };
+  // In two steps: 2^n alone may be out of range.
+  Value half = shiftRight(b, integer, 1);
+  Value partly = b.mul(polynomial(b, r, terms), power(half));
+  return b.mul(partly, power(b.sub(integer, half)));
 }
 
 /// |x|^y for x not 0, not NaN; signs and zeros are added by the caller.
 static Value powMagnitude(KernelBuilder &b, Value a, Value y) {
+  if (!isF32(a))
+    return expOfF64(b, b.mul(y, logOfF64(b, a)), 746.0);
   Type f64 = b.getF64Type();
   auto widen = [&](Value v) -> Value {
     return arith::ExtFOp::create(b, typeLike(v, f64), v);
   };
-  Value log = logOfF32(b, widen(a));
-  Value result = expOfF64(b, b.mul(widen(y), log));
+  Value log = logOfF64(b, widen(a));
+  Value result = expOfF64(b, b.mul(widen(y), log), 138.0);
   return arith::TruncFOp::create(b, a.getType(), result);
 }
 
 Value expandPow(KernelBuilder &b, Value x, Value y) {
-  if (!isF32(x))
-    return math::PowFOp::create(b, x, y);
   using P = arith::CmpFPredicate;
   auto is = [&](P predicate, Value l, Value r) -> Value {
     return arith::CmpFOp::create(b, predicate, l, r);

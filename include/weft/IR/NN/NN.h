@@ -72,6 +72,17 @@ struct Equation {
 /// Splits an equation; fails if it is not of the form "a,b->c".
 mlir::FailureOr<Equation> parseEquation(llvm::StringRef text);
 
+/// True if a contraction of these shapes is a dot product for each element of
+/// a single row or column: then it is summed in 64 partials, else in one chain.
+/// To be asked with the graph's shapes: what a shard looks like must not
+/// decide how numbers are added.
+///
+///   "btd,od->bto"  4x8x64, 1x64   yes: one output feature
+///   "btd,od->bto"  4x8x63, 1x63   no: less than 64 terms
+///   "bto,od->btd"  1x1x64, 64x2   no: o is not last in the second operand
+bool isDotProduct(const Equation &equation, llvm::ArrayRef<int64_t> lhs,
+                  llvm::ArrayRef<int64_t> rhs);
+
 } // namespace weft::nn
 
 #endif // WEFT_IR_NN_NN_H

@@ -38,13 +38,16 @@ def NN_ContractOp : NN_Op<"contract"> {
   let summary = "sum of products by an equation";
   let description = [{
     Every matmul, batched matmul and linear layer: letters name dims, those
-    missing in the result are summed over.
+    missing in the result are summed over, in one chain; or, with `partials`, in
+    64 partials. dist-partition sets it, where the graph's shapes are known
+    (isDotProduct).
 
     Constraints: C1 the equation is `a,b->c` in letters, one per dim; C2 a
     letter has one size; C3 a letter occurs once in each term; C4 a letter of
     the result occurs in an operand, any other letter occurs in both.
   }];
-  let arguments = (ins StrAttr:$equation, NN_Tensor:$lhs, NN_Tensor:$rhs);
+  let arguments = (ins StrAttr:$equation, NN_Tensor:$lhs, NN_Tensor:$rhs,
+                       UnitAttr:$partials);
   let results = (outs NN_Tensor:$result);
   let assemblyFormat = [{
     $equation $lhs `,` $rhs attr-dict `:` functional-type(operands, results)
