@@ -186,9 +186,10 @@ void TiledEmitter::tile(const Panel &at, Bases bases, Value row, int64_t rows) {
   t.rows = rows, t.columns = at.columns;
   t.accumulate = blocks.k < k.size;
   t.padded = blocks.pack;
-  // Tails are short: they are not worth the code.
+  // Tails are short: they are not worth the code. Packed rows need no fetches,
+  // and do with less.
   bool isFull = rows == blocks.rows && at.columns == cols;
-  t.unroll = isFull ? kUnroll : 1;
+  t.unroll = !isFull ? 1 : blocks.packA ? kUnroll / 2 : kUnroll;
   if (t.accumulate)
     t.fresh = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, at.block.lo,
                                     b.index(0));
