@@ -111,7 +111,18 @@ static json::Array providersOf(const json::Object &descriptor) {
   return json::Array{("libweft_" + name + ".so").str()};
 }
 
-/// What is in the descriptor, the account of memory, the weights and the CPU.
+/// The table of kernels: how each is computed.
+static json::Object kernelsOf(ModuleOp module, const TargetInfo &target) {
+  json::Object table;
+  for (auto kernel : module.getOps<func::FuncOp>())
+    if (kernel->hasAttr(prog::kKernelAttrName))
+      table[kernel.getSymName()] =
+          describeKernel(&kernel.front().front(), target);
+  return table;
+}
+
+/// What is in the descriptor, the account of memory, the weights, the kernels
+/// and the CPU.
 static json::Object manifestOf(ModuleOp module, const json::Object &descriptor,
                                const TargetInfo &target) {
   json::Object manifest(descriptor);
@@ -120,6 +131,7 @@ static json::Object manifestOf(ModuleOp module, const json::Object &descriptor,
   if (auto path = module->getAttrOfType<StringAttr>(kWeightsAttrName))
     manifest["weights"] =
         json::Object{{"path", path.getValue()}, {"hash", hashWeights(path)}};
+  manifest["kernels"] = kernelsOf(module, target);
   manifest["provider_libraries"] = providersOf(descriptor);
   manifest["target"] = json::Object{{"triple", target.triple},
                                     {"cpu", target.cpu},

@@ -269,4 +269,19 @@ int64_t kernelScratchBytes(Operation *op, const TargetInfo &target) {
       .Default([](Operation *) { return 0; });
 }
 
+llvm::json::Object describeKernel(Operation *op, const TargetInfo &target) {
+  llvm::json::Object description;
+  if (auto contract = dyn_cast<nn::ContractOp>(op))
+    description = describeContract(specOf(contract), target);
+  StringRef emitter = op->getName().stripDialect();
+  if (isa<prog::FusedOp>(op))
+    emitter = "elementwise";
+  else if (isa<nn::TransposeOp, nn::SliceOp, nn::PadOp, nn::ConcatOp>(op))
+    emitter = "copy";
+  description["emitter"] = emitter;
+  // Providers' kernels would be named here.
+  description["by"] = "generated";
+  return description;
+}
+
 } // namespace weft

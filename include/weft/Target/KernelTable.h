@@ -18,6 +18,11 @@ mlir::FailureOr<mlir::func::FuncOp> emitKernelFor(const KernelSite &site,
 /// Bytes of scratch of that kernel; 0 means that it takes none.
 int64_t kernelScratchBytes(mlir::Operation *op, const TargetInfo &target);
 
+/// The choice for an op, as the manifest records it: {"by": "generated",
+/// "emitter": "contract", ...}, with what describeContract says of one.
+llvm::json::Object describeKernel(mlir::Operation *op,
+                                  const TargetInfo &target);
+
 /// The loop that a fused region is.
 ElementwiseSpec describeRegion(prog::FusedOp op);
 

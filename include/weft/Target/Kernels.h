@@ -24,6 +24,8 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
+#include "llvm/Support/JSON.h"
+
 #include <optional>
 #include <vector>
 
@@ -67,6 +69,10 @@ Shape contractShape(const ContractSpec &spec);
 /// Bytes of scratch; 0 means that the kernel has no scratch argument.
 int64_t contractScratchBytes(const ContractSpec &spec,
                              const TargetInfo &target);
+/// How it is computed: {"order": "chain" or "partials"}, and of register tiles
+/// {"tile": [rows, columns], "block": {"rows", "depth"}, "packed": ["lhs"]}.
+llvm::json::Object describeContract(const ContractSpec &spec,
+                                    const TargetInfo &target);
 /// (A, B, C[, scratch])
 mlir::func::FuncOp emitContract(const KernelSite &site,
                                 const ContractSpec &spec);

@@ -126,6 +126,16 @@ int64_t contractScratchBytes(const ContractSpec &spec,
   return tiledScratchBytes(spec, analyseContract(spec), target);
 }
 
+llvm::json::Object describeContract(const ContractSpec &spec,
+                                    const TargetInfo &target) {
+  bool isDot = spec.order == ContractOrder::Partials;
+  llvm::json::Object description;
+  if (isTiled(spec) && !isDot)
+    description = describeTiles(spec, analyseContract(spec), target);
+  description["order"] = isDot ? "partials" : "chain";
+  return description;
+}
+
 void nestLetters(KernelBuilder &b, ArrayRef<Letter> letters, Bases bases,
                  llvm::function_ref<void(Bases)> body) {
   if (letters.empty())

@@ -86,6 +86,20 @@ static Blocks planBlocks(const ContractSpec &spec, const Groups &groups,
   return blocks;
 }
 
+llvm::json::Object describeTiles(const ContractSpec &spec, const Groups &groups,
+                                 const TargetInfo &target) {
+  Blocks blocks = planBlocks(spec, groups, target);
+  llvm::json::Array packed;
+  if (blocks.packA)
+    packed.push_back(groups.swapped ? "rhs" : "lhs");
+  if (blocks.pack)
+    packed.push_back(groups.swapped ? "lhs" : "rhs");
+  return llvm::json::Object{
+      {"tile", llvm::json::Array{blocks.rows, target.tileCols()}},
+      {"block", llvm::json::Object{{"rows", blocks.m}, {"depth", blocks.k}}},
+      {"packed", std::move(packed)}};
+}
+
 int64_t tiledScratchBytes(const ContractSpec &spec, const Groups &groups,
                           const TargetInfo &target) {
   Blocks blocks = planBlocks(spec, groups, target);

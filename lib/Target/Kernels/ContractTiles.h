@@ -9,6 +9,9 @@
 
 namespace weft {
 
+/// What describeContract says of a nest: tile, blocks, packed operands.
+llvm::json::Object describeTiles(const ContractSpec &spec, const Groups &groups,
+                                 const TargetInfo &target);
 int64_t tiledScratchBytes(const ContractSpec &spec, const Groups &groups,
                           const TargetInfo &target);
 /// The loop nest of one point of the batch letters; the kernel's last argument

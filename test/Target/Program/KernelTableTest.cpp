@@ -7,6 +7,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Parser/Parser.h"
+#include "llvm/Support/FormatVariadic.h"
 #include <random>
 
 using namespace weft;
@@ -54,6 +55,33 @@ TEST(KernelTable, RefusesOpsOfEarlierPhases) {
         return %y : tensor<4xf32>
       })"),
             "'nn.mask_tail' op has no kernel");
+}
+
+TEST(KernelTable, DescribesItsChoices) {
+  mlir::MLIRContext context(programDialects(),
+                            mlir::MLIRContext::Threading::DISABLED);
+  context.loadAllAvailableDialects();
+  auto module = mlir::parseSourceString<mlir::ModuleOp>(R"(
+      func.func @f(%x: tensor<512x70xf32>, %w: tensor<96x70xf32>, %v: tensor<1x70xf32>) -> tensor<512x96xf32> {
+        %y = nn.contract "td,od->to" %x, %w : (tensor<512x70xf32>, tensor<96x70xf32>) -> tensor<512x96xf32>
+        %z = nn.contract "td,od->to" %x, %v {partials} : (tensor<512x70xf32>, tensor<1x70xf32>) -> tensor<512x1xf32>
+        %t = nn.transpose %x permutation [1, 0] : (tensor<512x70xf32>) -> tensor<70x512xf32>
+        return %y : tensor<512x96xf32>
+      })",
+                                                        &context);
+  ASSERT_TRUE(module);
+  TargetInfo target = *resolveTarget({.cpu = "x86-64-v3"}, module->getLoc());
+  std::vector<std::string> texts;
+  auto function = *module->getOps<mlir::func::FuncOp>().begin();
+  for (mlir::Operation &op : function.front().without_terminator())
+    texts.push_back(
+        llvm::formatv("{0}", llvm::json::Value(describeKernel(&op, target))));
+  EXPECT_EQ(texts[0], R"({"block":{"depth":70,"rows":512},"by":"generated",)"
+                      R"("emitter":"contract","order":"chain",)"
+                      R"("packed":["rhs"],"tile":[6,16]})");
+  EXPECT_EQ(texts[1],
+            R"({"by":"generated","emitter":"contract","order":"partials"})");
+  EXPECT_EQ(texts[2], R"({"by":"generated","emitter":"copy"})");
 }
 
 /// A chain in one region, and cut by reshapes, which are views.
