@@ -35,9 +35,19 @@ static constexpr int64_t rounded(int64_t bytes, int64_t unit) {
 }
 
 static constexpr int64_t page = 4096;
+static constexpr int numYields = 20;
 
 int64_t Posts::headBytes() {
   return rounded(sizeof(Head), page) + maxGroups * numSlots * slotBytes;
+}
+
+/// Tells the core that this is a spin.
+static void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#else
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+#endif
 }
 
 static int numUsableCpus() {
@@ -57,8 +67,8 @@ static bool isAtLeast(uint32_t counter, uint32_t posts) {
 Posts::Posts(int rank, std::vector<int> givenNames, double timeoutSeconds)
     : ownRank(rank), names(std::move(givenNames)),
       timeoutSeconds(timeoutSeconds),
-      // About 200 us, or as good as none where ranks share cores.
-      numYields(numUsableCpus() >= static_cast<int>(names.size()) ? 400 : 20) {}
+      // About 100 us where each rank has a core, none where they share cores.
+      numPauses(numUsableCpus() >= static_cast<int>(names.size()) ? 2000 : 0) {}
 
 void Posts::connect(std::vector<std::byte *> rankHeads) {
   heads = std::move(rankHeads);
@@ -116,11 +126,14 @@ uint32_t Posts::post(const Group &group) {
 
 void Posts::await(const Group &group, uint32_t posts) {
   size_t next = 0; // the members before it have posted
-  for (int i = 0; i < numYields; ++i) {
+  for (int i = 0; i < numPauses + numYields; ++i) {
     while (hasPosted(group.ranks[next], group, posts))
       if (++next == group.ranks.size())
         return;
-    sched_yield();
+    if (i < numPauses)
+      relax();
+    else
+      sched_yield();
   }
   sleep(group, posts);
 }

@@ -118,6 +118,31 @@ TEST_F(Train, gloo_gives_the_same_bits) {
   EXPECT_EQ(traces(*this), expected);
 }
 
+TEST_F(Train, two_hosts_give_the_same_bits) {
+  TrainRun shared("toy-4",
+                  basic(*this) + std::vector<std::string>{"--spawn", "4"});
+  ASSERT_EQ(shared.wait(), 0) << shared.errors();
+  std::string expected = traces(*this);
+  clear("dump");
+  std::vector<std::unique_ptr<TrainRun>> ranks;
+  for (int rank = 0; rank < 4; ++rank)
+    ranks.push_back(std::make_unique<TrainRun>(
+        "toy-4", basic(*this),
+        std::vector<std::string>{
+            "RANK=" + std::to_string(rank), "WORLD_SIZE=4",
+            "LOCAL_WORLD_SIZE=2", "WEFT_RUN_ID=" + path(""),
+            "WEFT_HOST=" + std::to_string(rank / 2),
+            "MASTER_PORT=" + std::to_string(20000 + getpid() % 20000)}));
+  for (auto &rank : ranks) {
+    int code = rank->wait();
+    if (code == 3 &&
+        rank->errors().find("libweft_gloo.so") != std::string::npos)
+      GTEST_SKIP() << "the Gloo provider is not in this build";
+    ASSERT_EQ(code, 0) << rank->errors();
+  }
+  EXPECT_EQ(traces(*this), expected);
+}
+
 TEST_F(Train, record_lists_the_collectives_of_a_rank) {
   TrainRun run("toy-2", {"--record", path("calls.jsonl"), "--rank", "1"});
   ASSERT_EQ(run.wait(), 0) << run.errors();

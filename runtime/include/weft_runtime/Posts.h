@@ -6,11 +6,10 @@
 // so the n-th post to a group means the same on all its members; to wait for
 // an event is to wait until all counters have reached its number.
 //
-// Waiting looks and yields the core in turn, a while, then sleeps on the *bell*
-// of the group (a futex at its first member). A yield costs as much as a few
-// pauses where nobody else wants the core, and is what lets a peer on the same
-// core post. Who posts last wakes all sleepers by one call; nobody is woken in
-// vain.
+// Waiting spins where each rank has a core, then yields the core a few times,
+// which lets a peer on the same core post, then sleeps on the *bell* of the
+// group (a futex at its first member). Who posts last wakes all sleepers by one
+// call; nobody is woken in vain.
 //
 // Liveness: a rank that ends says so in its head and rings its groups' bells;
 // a watcher calls noteDeath(). Both end the waiting with PeerFailed.
@@ -69,7 +68,7 @@ private:
   int ownRank;
   std::vector<int> names;
   double timeoutSeconds;
-  int numYields;
+  int numPauses;
   std::vector<std::byte *> heads;
   std::vector<Group> groups; // that were opened
   std::atomic<int> dead = -1;
