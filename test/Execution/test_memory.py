@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Planned memory is what a step writes, to the byte; a changed plan is found."""
+"""Planned memory is what a step writes, to the byte; a step allocates nothing; a changed plan is found."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from cases import MESHES, MICROBATCHES, QUICK, Case
-from lab import Lab, run, weft
+from lab import BUILD, Lab, run, weft
 
 ALL = [QUICK, *(pytest.param(case, marks=pytest.mark.slow) for case in [*MESHES[:-1], *MICROBATCHES[-2:]])]
 WRONG_PLAN = 70
+UNEVEN = next(case for case in MESHES if case.name == "dp_shard 3")  # 4 samples are 2, 2, 0
+COUNTER = BUILD / "runtime/test/programs/count-allocations.so"
 
 
 def _measure(artefact: Path, lab: Lab, case: Case, *, codes: tuple[int, ...] = (0,)) -> tuple[list[dict], str]:
@@ -77,6 +81,25 @@ def test_a_changed_plan_is_found(lab: Lab, tmp_path: Path, what: str) -> None:
     (artefact / "program.so").write_bytes(program[: found.start(1)] + changed + program[found.end(1) :])
     _, output = _measure(artefact, lab, QUICK, codes=(WRONG_PLAN,))
     assert message in output
+
+
+def _allocations(lab: Lab, case: Case, steps: int) -> list[int]:
+    """How often each process of a run allocated memory."""
+    words = [lab.artefact("tiny", case) / "train", "--data", lab.data("stream"), "--steps", steps, "--log-every", 1000]
+    done = subprocess.run(
+        [str(word) for word in [*words, "--spawn", case.ranks]],
+        capture_output=True, text=True, timeout=120, env=os.environ | {"LD_PRELOAD": str(COUNTER)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return sorted(int(count) for count in re.findall(r"^allocations (\d+)$", done.stderr, re.MULTILINE))
+
+
+@pytest.mark.parametrize("case", [QUICK, UNEVEN], ids=lambda case: case.name)
+def test_steps_allocate_nothing(lab: Lab, case: Case) -> None:
+    few = _allocations(lab, case, 2)
+    assert len(few) == case.ranks + 1  # and the launcher
+    assert few[0] > 10
+    assert _allocations(lab, case, 12) == few
 
 
 def test_plan_prints_the_account(lab: Lab) -> None:
