@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """lit: runs the RUN lines of the .mlir and .test files under test/.
 
-A test uses `weft-opt` and `weft` of the build, `FileCheck`, `not` and `split-file` of LLVM, `%python` (that of lit), and nothing else of the machine. Started
+A test uses `weft-opt` and `weft` of the build, `FileCheck`, `not` and `split-file` of LLVM, `%python` (that of lit), `%weft` (its path), and nothing else of the machine. Started
 as `lit <build>/test` (what `ninja check-lit` does), or with a folder or file below it.
 """
 
@@ -21,3 +21,4 @@ tools = [os.path.join(config.weft_binary_dir, "bin"), config.llvm_tools_dir]
 config.environment["PATH"] = os.pathsep.join([*tools, config.environment["PATH"]])
 config.environment["FILECHECK_OPTS"] = "--enable-var-scope --dump-input=fail"
 config.substitutions.append(("%python", sys.executable))
+config.substitutions.append(("%weft", os.path.join(tools[0], "weft")))

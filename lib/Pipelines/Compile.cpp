@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Compile: reads a model, runs the chapters of Pipelines.cpp, keeps the IR of
-// three phases, and emits the program with its launcher beside it.
+// three phases, and emits the program with its launcher beside it. All of it
+// is made in a folder of its own and moved into place at the end.
 #include "weft/Pipelines/Compile.h"
 #include "mlir/Bytecode/BytecodeWriter.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "weft/Interpreter/VerifyNumerics.h"
+#include "weft/Pipelines/Artefact.h"
 #include "weft/Pipelines/Pipelines.h"
 #include "weft/Target/Program.h"
 #include "weft/Transforms/Passes.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/ToolOutputFile.h"
 
 using namespace mlir;
 
@@ -43,6 +44,10 @@ static std::string join(llvm::StringRef directory, llvm::StringRef name) {
   return path.str().str();
 }
 
+static std::string irName(Phase phase) {
+  return ("ir/" + toString(phase) + ".mlirbc").str();
+}
+
 static OwningOpRef<ModuleOp> readModule(MLIRContext &context,
                                         const std::string &path) {
   if (!llvm::sys::fs::exists(path)) {
@@ -55,13 +60,18 @@ static OwningOpRef<ModuleOp> readModule(MLIRContext &context,
 
 OwningOpRef<ModuleOp> readModel(MLIRContext &context,
                                 llvm::StringRef directory) {
-  return readModule(context, join(directory, "model.mlir"));
+  std::string path = join(directory, "model.mlir");
+  OwningOpRef<ModuleOp> module = readModule(context, path);
+  if (!module || module->lookupSymbol<func::FuncOp>("model"))
+    return module;
+  emitError(FileLineColLoc::get(&context, path, 0, 0))
+      << "is no exported model: it has no function @model";
+  return {};
 }
 
 OwningOpRef<ModuleOp> readPhase(MLIRContext &context, llvm::StringRef directory,
                                 Phase phase) {
-  return readModule(
-      context, join(directory, ("ir/" + toString(phase) + ".mlirbc").str()));
+  return readModule(context, join(directory, irName(phase)));
 }
 
 /// Runs the passes that `add` adds. With `report`, the interpreter compares
@@ -131,78 +141,113 @@ static void writeRuntimeAttributes(ModuleOp module, const CompileJob &job,
                     builder.getStrArrayAttr({llvm::StringRef(job.libraries)}));
 }
 
-static LogicalResult writeFile(ModuleOp module, const std::string &path,
-                               llvm::function_ref<void(raw_ostream &)> write) {
+static llvm::Error writeFile(const std::string &path,
+                             llvm::function_ref<void(raw_ostream &)> write) {
   std::error_code error;
-  llvm::ToolOutputFile file(path, error, llvm::sys::fs::OF_None);
-  if (error)
-    return emitError(module.getLoc())
-           << "cannot write \"" << path << "\": " << error.message();
-  write(file.os());
-  file.keep();
-  return success();
+  llvm::raw_fd_ostream file(path, error);
+  if (!error) {
+    write(file);
+    file.close();
+    error = file.error();
+    file.clear_error(); // else the destructor ends the process
+  }
+  if (!error)
+    return llvm::Error::success();
+  return llvm::createStringError("can't write \"" + path +
+                                 "\": " + error.message());
 }
 
-static LogicalResult copyLauncher(ModuleOp module, llvm::StringRef launcher,
-                                  llvm::StringRef outputDir) {
-  std::string target = join(outputDir, "train");
-  (void)llvm::sys::fs::remove(target);
+static llvm::Error copyLauncher(llvm::StringRef launcher,
+                                const std::string &target) {
   if (auto error = llvm::sys::fs::copy_file(launcher, target))
-    return emitError(module.getLoc()) << "cannot copy the launcher \""
-                                      << launcher << "\": " << error.message();
+    return llvm::createStringError("can't copy the launcher \"" + launcher +
+                                   "\": " + error.message());
   (void)llvm::sys::fs::setPermissions(target, llvm::sys::fs::all_read |
                                                   llvm::sys::fs::all_exe |
                                                   llvm::sys::fs::owner_write);
-  return success();
+  return llvm::Error::success();
 }
 
-/// Lowers a scheduled module to a program and writes the artefact.
-static LogicalResult writeArtefact(ModuleOp module, const CompileJob &job,
-                                   const Config &config) {
-  TargetConfig target;
-  target.cpu = config.target.cpu;
-  auto info = resolveTarget(target, module.getLoc());
-  if (failed(info))
-    return failure();
-  PassManager pm(module.getContext());
-  addProgramPasses(pm, *info, job.fusion);
+/// Writes what lies beside the program, and last the manifest of all.
+static llvm::Error writeRest(const StagedArtefact &artefact,
+                             const CompileJob &job, const Config &config,
+                             llvm::json::Object manifest) {
   auto writePlan = [&](raw_ostream &os) {
     os << toToml(config, ShowOrigins::No);
   };
-  if (failed(pm.run(module)) ||
-      failed(emitProgram(module, job.output, target)) ||
-      failed(writeFile(module, join(job.output, "plan.toml"), writePlan)))
-    return failure();
-  return copyLauncher(module, job.launcher, job.output);
+  if (llvm::Error error = writeFile(artefact.path("plan.toml"), writePlan))
+    return error;
+  if (llvm::Error error = copyLauncher(job.launcher, artefact.path("train")))
+    return error;
+  auto files =
+      recordFiles(artefact.folder(),
+                  {kProgramName.str(), "plan.toml", irName(Phase::Global),
+                   irName(Phase::Typed), irName(Phase::Scheduled)});
+  if (!files)
+    return files.takeError();
+  manifest["files"] = std::move(*files);
+  auto writeManifest = [&](raw_ostream &os) {
+    os << llvm::formatv("{0:2}\n", llvm::json::Value(std::move(manifest)));
+  };
+  return writeFile(artefact.path(kManifestName), writeManifest);
+}
+
+/// Lowers a scheduled module to a program, and finishes the artefact.
+static CompileStatus emitArtefact(ModuleOp module, StagedArtefact &artefact,
+                                  const CompileJob &job, const Config &config,
+                                  llvm::Error written) {
+  auto storageFailed = [&](llvm::Error error) {
+    emitError(UnknownLoc::get(module.getContext()))
+        << llvm::toString(std::move(error));
+    return CompileStatus::StorageFailed;
+  };
+  if (written)
+    return storageFailed(std::move(written));
+  TargetConfig target;
+  target.cpu = config.target.cpu;
+  auto info = resolveTarget(target, UnknownLoc::get(module.getContext()));
+  if (failed(info))
+    return CompileStatus::Failed;
+  PassManager pm(module.getContext());
+  addProgramPasses(pm, *info, job.fusion);
+  if (failed(pm.run(module)))
+    return CompileStatus::Failed;
+  auto manifest = emitProgram(module, artefact.folder(), target);
+  if (failed(manifest))
+    return CompileStatus::Failed;
+  if (auto error = writeRest(artefact, job, config, std::move(*manifest)))
+    return storageFailed(std::move(error));
+  if (auto error = artefact.commit())
+    return storageFailed(std::move(error));
+  return CompileStatus::Done;
 }
 
 CompileStatus compileModel(MLIRContext &context, const CompileJob &job,
                            const Config &config) {
   OwningOpRef<ModuleOp> module = readModel(context, job.model);
   if (!module)
-    return CompileStatus::Failed;
-  if (auto error = llvm::sys::fs::create_directories(join(job.output, "ir"))) {
-    emitError(module->getLoc())
-        << "cannot make \"" << job.output << "\": " << error.message();
-    return CompileStatus::Failed;
+    return CompileStatus::BadModel;
+  StagedArtefact artefact(job.output);
+  if (llvm::Error error = artefact.create()) {
+    emitError(UnknownLoc::get(&context)) << llvm::toString(std::move(error));
+    return CompileStatus::StorageFailed;
   }
   writeRuntimeAttributes(*module, job, config);
 
-  bool isWritten = true;
+  llvm::Error written = llvm::Error::success();
   auto keep = [&](Phase phase, ModuleOp current) {
-    std::string name = ("ir/" + toString(phase) + ".mlirbc").str();
     auto write = [&](raw_ostream &os) {
       (void)writeBytecodeToFile(current, os);
     };
-    isWritten &= succeeded(writeFile(current, join(job.output, name), write));
+    written = llvm::joinErrors(std::move(written),
+                               writeFile(artefact.path(irName(phase)), write));
   };
   CompileStatus status =
       lowerToScheduled(*module, config, keep, job.verifyNumerics);
-  if (status != CompileStatus::Done)
-    return status;
-  if (!isWritten || failed(writeArtefact(*module, job, config)))
-    return CompileStatus::Failed;
-  return CompileStatus::Done;
+  if (status == CompileStatus::Done)
+    return emitArtefact(*module, artefact, job, config, std::move(written));
+  llvm::consumeError(std::move(written));
+  return status;
 }
 
 } // namespace weft

@@ -80,6 +80,7 @@ private:
     errors.push_back(place(source) + ": error: " + message);
   }
   void readSection(StringRef section, const toml::table &table);
+  bool hasOnlyTexts(const ConfigKey &key, const toml::node &node);
 
   Config &config;
   Errors &errors;
@@ -117,6 +118,24 @@ void Reader::read(const toml::table &document) {
   }
 }
 
+// The lines of an open table, each of which has a place of its own.
+bool Reader::hasOnlyTexts(const ConfigKey &key, const toml::node &node) {
+  bool holds = true;
+  if (!std::holds_alternative<PatternTable *>(key.field(config)) ||
+      !node.is_table())
+    return holds;
+  for (const auto &[pattern, value] : *node.as_table()) {
+    if (value.is_string())
+      continue;
+    holds = false;
+    fail(value.source(),
+         llvm::formatv("\"{0}\" in [{1}] has the wrong type: got {2}, "
+                       "expected a quoted text",
+                       pattern.str(), key.dotted(), nameOf(value)));
+  }
+  return holds;
+}
+
 void Reader::readSection(StringRef section, const toml::table &table) {
   std::vector<std::string> names;
   for (const ConfigKey &key : configKeys())
@@ -133,6 +152,8 @@ void Reader::readSection(StringRef section, const toml::table &table) {
       fail(name.source(), withSuggestion(message, name.str(), names));
       continue;
     }
+    if (!hasOnlyTexts(*key, node))
+      continue;
     if (auto message = assignValue(*key, config, node, origin))
       fail(node.source(), *message);
     config.origins[key->dotted()] = place(node.source());

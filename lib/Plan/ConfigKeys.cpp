@@ -2,7 +2,8 @@
 //
 // The schema of the plan file: one entry per key.
 //
-// Columns: section, key, field, default; allowed, supported, minimum; help.
+// Columns: section, key, field, default; allowed, supported, minimum; help,
+// interval.
 // `supported` names the values this version builds; empty means all. To build
 // a new feature, widen its list; a new key also needs its field in Config.h.
 #include "weft/Plan/Config.h"
@@ -112,22 +113,22 @@ static const ConfigKey keys[] = {
    "the update rule"},
   {"optimizer", "lr", [](Config &c) -> ConfigField { return &c.optimizer.lr; }, "8e-4",
    "", "", 0,
-   "peak learning rate"},
+   "peak learning rate", "[0, inf)"},
   {"optimizer", "lr_min", [](Config &c) -> ConfigField { return &c.optimizer.lrMin; }, "0.0",
    "", "", 0,
-   "learning rate at the end of the decay"},
+   "learning rate at the end of the decay", "[0, inf)"},
   {"optimizer", "betas", [](Config &c) -> ConfigField { return &c.optimizer.betas; }, "[0.9, 0.95]",
    "", "", 0,
-   "adamw: decay of the two moments"},
+   "adamw: decay of the two moments", "[0, 1)"},
   {"optimizer", "eps", [](Config &c) -> ConfigField { return &c.optimizer.eps; }, "1e-8",
    "", "", 0,
-   "adamw: added to the root of the second moment"},
+   "adamw: added to the root of the second moment", "(0, 1]"},
   {"optimizer", "weight_decay", [](Config &c) -> ConfigField { return &c.optimizer.weightDecay; }, "0.1",
    "", "", 0,
-   "decoupled for adamw, added to the gradient for sgd"},
+   "decoupled for adamw, added to the gradient for sgd", "[0, inf)"},
   {"optimizer", "momentum", [](Config &c) -> ConfigField { return &c.optimizer.momentum; }, "0.0",
    "", "", 0,
-   "sgd: share of the last step's direction"},
+   "sgd: share of the last step's direction", "[0, 1)"},
   {"optimizer", "clip", [](Config &c) -> ConfigField { return &c.optimizer.clip; }, "1.0",
    "", "", 0,
    "bound on the norm of all gradients; 0: none"},
@@ -145,7 +146,7 @@ static const ConfigKey keys[] = {
    "shape of the learning rate after warm-up"},
   {"step", "microbatches", [](Config &c) -> ConfigField { return &c.step.microbatches; }, "1",
    "", "", 1,
-   "gradient accumulation, and what a pipeline schedule works on"},
+   "gradient accumulation, and what a pipeline schedule works on", "[1, 65536]"},
   {"step", "reduce", [](Config &c) -> ConfigField { return &c.step.reduce; }, "each",
    "each | last", "", 0,
    "gradients over data-parallel axes: every microbatch, or once a step"},

@@ -59,7 +59,7 @@ static std::string formatNumber(double number) {
   return std::string(buffer, end);
 }
 
-static StringRef nameOf(const toml::node &node) {
+StringRef weft::nameOf(const toml::node &node) {
   switch (node.type()) {
   case toml::node_type::table:
     return "a table";
@@ -231,7 +231,28 @@ struct NumberOf {
     return std::nullopt;
   }
 };
+
+/// The numbers that an interval applies to.
+struct NumbersOf {
+  std::vector<double> operator()(std::vector<double> *field) { return *field; }
+  template <typename Other> std::vector<double> operator()(Other *field) {
+    std::optional<double> number = NumberOf()(field);
+    return number ? std::vector<double>{*number} : std::vector<double>();
+  }
+};
 } // namespace
+
+/// `[0, 1)`: a bracket counts its end in.
+static bool isInside(StringRef interval, double number) {
+  bool isLeastIn = interval.front() == '[', isMostIn = interval.back() == ']';
+  auto [leastText, mostText] = interval.drop_front().drop_back().split(", ");
+  double least = 0, most = 0;
+  leastText.getAsDouble(least);
+  mostText.getAsDouble(most);
+  // Not "!(number < least)": NaN is outside.
+  return (isLeastIn ? number >= least : number > least) &&
+         (isMostIn ? number <= most : number < most);
+}
 
 std::string weft::formatValue(const ConfigKey &key, const Config &config) {
   return std::visit(Format(), key.field(const_cast<Config &>(config)));
@@ -295,6 +316,15 @@ std::optional<std::string> weft::assignValue(const ConfigKey &key,
            ", expected " +
            (isMesh ? "a size from 1, or -1 for what is left of the world size"
                    : "at least " + formatNumber(key.minimum));
+  if (!key.interval.empty())
+    for (double each : std::visit(NumbersOf(), field))
+      if (!isInside(key.interval, each))
+        return "key \"" + key.dotted() + "\" is out of range: got " + text +
+               ", expected " +
+               (std::holds_alternative<std::vector<double> *>(field)
+                    ? "numbers in "
+                    : "a number in ") +
+               key.interval.str();
   // Counts beside words are checked by their minimum.
   bool isCount = number && std::holds_alternative<WordOrCount *>(field);
   if (!isCount)

@@ -17,6 +17,9 @@ std::optional<std::string> assignValue(const ConfigKey &key, Config &config,
                                        const toml::node &node,
                                        llvm::StringRef origin);
 
+/// What a node is, in a message: "a table", "an integer".
+llvm::StringRef nameOf(const toml::node &node);
+
 /// The value of `key` as TOML.
 std::string formatValue(const ConfigKey &key, const Config &config);
 

@@ -117,6 +117,9 @@ weft::suggestName(const NamePattern &pattern,
   std::vector<std::string> candidates;
   for (const std::string &name : names)
     candidates.push_back(isGeneral ? generalize(name) : name);
+  // The module is there, so the slip is behind the colon.
+  if (llvm::is_contained(candidates, pattern.path()))
+    return std::nullopt;
   std::optional<std::string> best = nearest(pattern.path(), candidates);
   if (best && pattern.side() != PatternSide::Name)
     *best += pattern.str().drop_front(pattern.path().size()).str();

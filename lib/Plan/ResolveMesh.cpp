@@ -25,6 +25,12 @@ static std::string product(llvm::ArrayRef<Axis> axes) {
   return text.empty() ? "1" : text;
 }
 
+static const Axis &largest(llvm::ArrayRef<Axis> axes) {
+  return *std::max_element(
+      axes.begin(), axes.end(),
+      [](const Axis &a, const Axis &b) { return *a.size < *b.size; });
+}
+
 static llvm::Error failure(const Config &config, llvm::StringRef axis,
                            const std::string &message) {
   std::string origin = config.originOf(("mesh." + axis).str()).str();
@@ -39,6 +45,9 @@ llvm::Error weft::resolveMesh(Config &config, std::optional<int64_t> world) {
                  {"dp_shard", &mesh.dpShard},
                  {"cp", &mesh.cp},
                  {"tp", &mesh.tp}};
+  if (world && *world < 1)
+    return llvm::createStringError(
+        llvm::formatv("error: --world must be at least 1: got {0}", *world));
   const Axis *left = nullptr;
   int64_t ranks = 1;
   for (const Axis &axis : axes) {
@@ -63,9 +72,10 @@ llvm::Error weft::resolveMesh(Config &config, std::optional<int64_t> world) {
                                  "is unknown: add --world N, or give "
                                  "mesh.{0} a size",
                                  left->name));
-  if (left && *world % ranks == 0 && *world > 0) {
+  if (left && *world % ranks == 0) {
     *left->size = *world / ranks;
-    return llvm::Error::success();
+    ranks = *world;
+    left = nullptr;
   }
   if (left)
     return failure(config, left->name,
@@ -73,12 +83,16 @@ llvm::Error weft::resolveMesh(Config &config, std::optional<int64_t> world) {
                                  "{1} is not divisible by the other axes: "
                                  "{2} = {3}",
                                  left->name, *world, product(axes), ranks));
+  if (ranks > kMaxRanks)
+    return failure(config, largest(axes).name,
+                   llvm::formatv("the mesh has {0} ranks: expected at most {1}",
+                                 ranks, kMaxRanks));
   if (!world || *world == ranks)
     return llvm::Error::success();
   // The axis to change: the one that most people scale.
   int64_t others = ranks / mesh.dpShard;
   std::string remedy = llvm::formatv("use --world {0}", ranks);
-  if (*world > 0 && *world % others == 0)
+  if (*world % others == 0)
     remedy += llvm::formatv(", or set mesh.dp_shard to {0}", *world / others);
   // The place to point at: an axis that somebody has set.
   std::string blamed = "dp_shard";

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A module in the program phase -> program.so and manifest.json.
+// A module in the program phase -> program.so and what its manifest says.
 //
 //   1. The descriptor.
 //   2. Kernels: one module with one function each (KernelTable.cpp), an object.
 //   3. Program functions that call them (ProgramFunctions.cpp), an object.
 //   4. Link; objects are removed.
+//
+// What goes wrong with files is no fault of the model's: diagnostics about
+// them name the file and no place in the model.
 #include "mlir/Transforms/Passes.h"
 #include "weft/IR/Pipe/Pipe.h"
 #include "weft/Target/KernelTable.h"
@@ -139,20 +142,6 @@ static json::Object manifestOf(ModuleOp module, const json::Object &descriptor,
   return manifest;
 }
 
-static LogicalResult writeText(StringRef path, json::Object object,
-                               Location loc) {
-  std::error_code error;
-  llvm::raw_fd_ostream out(path, error);
-  if (!error)
-    out << llvm::formatv("{0:2}\n", json::Value(std::move(object)));
-  out.close();
-  if (error || out.has_error()) {
-    out.clear_error();
-    return emitError(loc) << "can't write \"" << path << "\"";
-  }
-  return success();
-}
-
 //===----------------------------------------------------------------------===//
 // Driver
 //===----------------------------------------------------------------------===//
@@ -189,17 +178,17 @@ private:
 
 } // namespace
 
-LogicalResult emitProgram(ModuleOp module, StringRef outputDir,
-                          const TargetConfig &config) {
-  Location loc = module.getLoc();
+FailureOr<json::Object> emitProgram(ModuleOp module, StringRef outputDir,
+                                    const TargetConfig &config) {
+  Location nowhere = UnknownLoc::get(module.getContext());
   DialectRegistry registry;
   registerKernelDialects(registry);
   module.getContext()->appendDialectRegistry(registry);
   module.getContext()->loadAllAvailableDialects();
   if (std::error_code error = llvm::sys::fs::create_directories(outputDir))
-    return emitError(loc) << "can't make folder \"" << outputDir
-                          << "\": " << error.message();
-  FailureOr<TargetInfo> target = resolveTarget(config, loc);
+    return emitError(nowhere)
+           << "can't make folder \"" << outputDir << "\": " << error.message();
+  FailureOr<TargetInfo> target = resolveTarget(config, nowhere);
   if (failed(target))
     return failure();
   FailureOr<json::Object> descriptor = buildDescriptor(module);
@@ -216,10 +205,9 @@ LogicalResult emitProgram(ModuleOp module, StringRef outputDir,
   Artefact artefact(outputDir);
   if (failed(artefact.addObject(**kernels, "kernels.o", *target)) ||
       failed(artefact.addObject(*program, "program.o", forCalls)) ||
-      failed(artefact.link("program.so", loc)))
+      failed(artefact.link("program.so", nowhere)))
     return failure();
-  return writeText(artefact.path("manifest.json"),
-                   manifestOf(module, *descriptor, *target), loc);
+  return manifestOf(module, *descriptor, *target);
 }
 
 } // namespace weft

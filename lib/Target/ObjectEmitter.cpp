@@ -70,6 +70,19 @@ makeTargetMachine(const TargetInfo &info) {
       llvm::Reloc::PIC_, std::nullopt, level));
 }
 
+std::vector<std::string> knownCpus() {
+  std::string triple = llvm::sys::getDefaultTargetTriple();
+  std::vector<std::string> names;
+  const llvm::Target *target = lookupTarget(triple);
+  if (!target)
+    return names;
+  std::unique_ptr<llvm::MCSubtargetInfo> known(
+      target->createMCSubtargetInfo(llvm::Triple(triple), "", ""));
+  for (const auto &cpu : known->getAllProcessorDescriptions())
+    names.push_back(cpu.Key);
+  return names;
+}
+
 FailureOr<TargetInfo> resolveTarget(const TargetConfig &config, Location loc) {
   TargetInfo info;
   info.triple = llvm::sys::getDefaultTargetTriple();
@@ -203,7 +216,7 @@ LogicalResult emitObject(ModuleOp module, StringRef path,
   std::error_code error;
   llvm::raw_fd_ostream out(path, error);
   if (error)
-    return emitError(module.getLoc())
+    return emitError(UnknownLoc::get(module.getContext()))
            << "can't write \"" << path << "\": " << error.message();
   llvm::legacy::PassManager codegen;
   codegen.add(new llvm::TargetLibraryInfoWrapperPass(
@@ -212,6 +225,12 @@ LogicalResult emitObject(ModuleOp module, StringRef path,
                                    llvm::CodeGenFileType::ObjectFile))
     return emitError(module.getLoc()) << "target can't write object files";
   codegen.run(*native);
+  out.close();
+  error = out.error();
+  out.clear_error(); // else the destructor ends the process
+  if (error)
+    return emitError(UnknownLoc::get(module.getContext()))
+           << "can't write \"" << path << "\": " << error.message();
   return success();
 }
 

@@ -269,6 +269,9 @@ static LogicalResult reportUnmatched(const PlanModel &model,
   auto diagnostic = emitAtOrigin(model.module, entry.origin)
                     << "pattern \"" << entry.pattern
                     << "\" matches nothing in the model";
+  if (llvm::any_of(names, [&](auto &name) { return pattern.matches(name); }))
+    diagnostic << ": the module has no such "
+               << (pattern.side() == PatternSide::Input ? "input" : "output");
   if (auto near = suggestName(pattern, names))
     diagnostic << "; did you mean \"" << *near << "\"?";
   return diagnostic;

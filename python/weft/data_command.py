@@ -31,7 +31,9 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Runs weft-data; the return value is the exit code."""
     arguments = parser().parse_args()
-    return run_command(lambda: _prepare(arguments) if arguments.command == "prepare" else _inspect(arguments))
+    if arguments.command == "prepare":
+        return run_command(lambda: _prepare(arguments), output=arguments.output)
+    return run_command(lambda: _inspect(arguments))
 
 
 def _prepare(arguments: argparse.Namespace) -> None:

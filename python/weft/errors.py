@@ -4,8 +4,9 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-USAGE, INPUT_FILE, COMPILE = 2, 3, 4
+USAGE, INPUT_FILE, COMPILE, STORAGE = 2, 3, 4, 13
 
 
 class WeftError(ValueError):
@@ -41,11 +42,25 @@ class UnsupportedOperators(WeftError):
         super().__init__("\n".join(lines), exit_code=COMPILE)
 
 
-def run_command(command: Callable[[], None]) -> int:
-    """Runs a command line's body and turns a WeftError into its message and exit code."""
+def run_command(command: Callable[[], None], *, output: str | None = None) -> int:
+    """Runs a command line's body; an error of the user's becomes one message and its exit code.
+
+    `output` is what the command writes: an operating system's error there, or one that names no file, ends it with 13.
+    """
     try:
         command()
     except WeftError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        return _report(error, output)
     return 0
+
+
+def _report(error: OSError, output: str | None) -> int:
+    """The message of an operating system's error: what is the matter with which file."""
+    file = error.filename if error.filename is not None else output
+    is_output = output is not None and (Path(file) == Path(output) or Path(output) in Path(file).parents)
+    verb = "write" if is_output else "read"
+    print(f'error: cannot {verb} "{file}": {error.strerror or error}', file=sys.stderr)
+    return STORAGE if is_output else INPUT_FILE

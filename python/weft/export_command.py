@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Runs weft-export; the return value is the exit code."""
     arguments = parser().parse_args()
-    return run_command(lambda: _export(arguments))
+    return run_command(lambda: _export(arguments), output=arguments.output)
 
 
 def _export(arguments: argparse.Namespace) -> None:

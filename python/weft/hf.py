@@ -137,6 +137,12 @@ def _mask(*, kv_length: int, mask_function: object, local_size: int | None = Non
     from transformers.masking_utils import causal_mask_function
 
     if mask_function is not causal_mask_function and (local_size is None or local_size < kv_length):
+        if local_size is not None:
+            raise WeftError(
+                f"windows shorter than the sequence are not supported: got sliding_window = {local_size} for --seq {kv_length}; "
+                f'set "sliding_window": null in the configuration for full attention, or export with --seq {local_size}',
+                exit_code=COMPILE,
+            )
         name = getattr(mask_function, "__qualname__", str(mask_function))
         raise WeftError(f'only causal attention masks are supported: got "{name}"', exit_code=COMPILE)
 

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from weft.data import Samples, open_samples
-from weft.errors import WeftError, run_command
+from weft.errors import INPUT_FILE, WeftError, run_command
 from weft.hf import Weights, build_module, load_config
 
 
@@ -80,6 +80,7 @@ def _accumulate(module: torch.nn.Module, samples: Samples, training: Training, s
     for i in range(training.microbatches):
         taken = samples.take((step * training.microbatches + i) * training.batch, training.batch)
         batches.append({name: torch.from_numpy(array).long() for name, array in taken.items()})
+        _check_range(batches[-1], module)
     count = sum(int((batch["labels"] != -100).sum()) for batch in batches)
     total = 0.0
     for batch in batches:
@@ -89,6 +90,14 @@ def _accumulate(module: torch.nn.Module, samples: Samples, training: Training, s
         loss.backward()
         total += loss.item()
     return total
+
+
+def _check_range(batch: dict[str, torch.Tensor], module: torch.nn.Module) -> None:
+    """Refuses token ids that the model's vocabulary lacks."""
+    vocab = module.get_input_embeddings().num_embeddings
+    for name in ("tokens", "labels"):
+        if (most := int(batch[name].max())) >= vocab:
+            raise WeftError(f'"{name}" do not fit the model: got id {most}, expected less than {vocab}', exit_code=INPUT_FILE)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -110,7 +119,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Runs the reference; the return value is the exit code."""
-    return run_command(lambda: _run(parser().parse_args()))
+    arguments = parser().parse_args()
+    return run_command(lambda: _run(arguments), output=arguments.dump)
 
 
 def _run(arguments: argparse.Namespace) -> None:

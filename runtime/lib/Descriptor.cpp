@@ -5,11 +5,13 @@
 // checked here, once.
 #include "weft_runtime/Descriptor.h"
 #include "weft_runtime/Error.h"
+#include "weft_runtime/ProgramFile.h"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <dlfcn.h>
+#include <unistd.h>
 
 using namespace weft;
 using Json = nlohmann::json;
@@ -228,6 +230,8 @@ const Slot *Descriptor::slot(const std::string &name) const {
 }
 
 Program weft::loadProgram(const std::string &path) {
+  if (access(path.c_str(), R_OK) == 0) // else the loader has the reason
+    checkProgramFile(path);
   void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library)
     throw Error(ExitCode::InputFile,

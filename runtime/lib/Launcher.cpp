@@ -35,6 +35,7 @@ private:
   void reap();
   void noteEnd(int rank, int status);
   void signalAll(int signal) const;
+  void killLate();
   int exitCode() const;
 
   const std::vector<std::string> &arguments;
@@ -48,6 +49,7 @@ private:
   bool isStopping = false;    // we were asked to stop
   bool isKilling = false;
   std::optional<Clock::time_point> firstFailure;
+  std::optional<Clock::time_point> stopSignal;
 };
 } // namespace
 
@@ -152,12 +154,30 @@ void Children::reap() {
   }
 }
 
+/// Kills what has not left in time: a rank that waits for one which is no more,
+/// or that is itself stopped (SIGSTOP) and sees no signal.
+void Children::killLate() {
+  auto isOver = [](const auto &since, double seconds) {
+    return since &&
+           Clock::now() - *since > std::chrono::duration<double>(seconds);
+  };
+  bool isLate = isOver(stopSignal, options.stopSeconds);
+  if (isKilling || !(isLate || isOver(firstFailure, options.graceSeconds)))
+    return;
+  isKilling = true;
+  for (size_t rank = 0; rank < running.size(); ++rank)
+    if (running[rank] > 0 && isLate)
+      std::fprintf(stderr, "weft: rank %zu did not stop within %g s: killed\n",
+                   rank, options.stopSeconds);
+  signalAll(SIGKILL);
+}
+
 int Children::exitCode() const {
   const int peer = static_cast<int>(ExitCode::PeerFailed);
   const int stopped = static_cast<int>(ExitCode::Stopped);
   if (wasKilled)
     return peer;
-  if (isStopping && !failures.empty())
+  if (isStopping && (isKilling || !failures.empty()))
     return stopped;
   for (int code : failures)
     if (code != peer && code != stopped)
@@ -175,15 +195,12 @@ int Children::wait() {
     int signal = sigtimedwait(&signals, nullptr, &slice);
     if (signal == SIGTERM || signal == SIGINT) {
       isStopping = true;
+      if (!stopSignal)
+        stopSignal = Clock::now();
       signalAll(SIGTERM);
     }
     reap();
-    if (firstFailure && !isKilling &&
-        Clock::now() - *firstFailure >
-            std::chrono::duration<double>(options.graceSeconds)) {
-      isKilling = true;
-      signalAll(SIGKILL);
-    }
+    killLate();
   }
   return exitCode();
 }

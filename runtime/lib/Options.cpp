@@ -53,8 +53,7 @@ static const std::vector<OptionEntry> &table() {
   static const std::vector<OptionEntry> entries = {
       {"--data", "PATH", "token file, .safetensors file, or a folder of them",
        text(&O::data)},
-      {"--steps", "N", "optimizer steps (default: the plan's)",
-       number<int64_t>(&O::steps, 1)},
+      {"--steps", "N", "optimizer steps", number<int64_t>(&O::steps, 1)},
       {"--weights", "DIR",
        "folder of the stored parameters (default: the "
        "exported model's)",

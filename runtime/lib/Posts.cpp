@@ -3,6 +3,7 @@
 // Posts: counters, bells and who is gone.
 #include "weft_runtime/Posts.h"
 
+#include <algorithm>
 #include <chrono>
 #include <climits>
 #include <linux/futex.h>
@@ -26,6 +27,10 @@ struct Posts::Head {
   std::atomic<int32_t> hasLeft;
   std::atomic<int32_t> leftWith;
   std::atomic<int32_t> culprit;
+  // For whom this rank waits, plus 1, and when it last said so (ms): a rank
+  // that waits is not the one to blame, unless it has stopped saying so.
+  std::atomic<int32_t> waitsFor;
+  std::atomic<int64_t> beat;
   Mailbox mailboxes[maxGroups];
 };
 static_assert(std::atomic<int32_t>::is_always_lock_free);
@@ -53,6 +58,13 @@ static void relax() {
 static int numUsableCpus() {
   cpu_set_t set;
   return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+/// The clock that all processes of a host share.
+static int64_t milliseconds() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             Clock::now().time_since_epoch())
+      .count();
 }
 
 static void ring(std::atomic<uint32_t> &bell) {
@@ -156,6 +168,8 @@ void Posts::sleep(const Group &group, uint32_t posts) {
       if (left && gone < 0)
         gone = peer;
     }
+    head(ownRank).waitsFor = missing + 1;
+    head(ownRank).beat = milliseconds();
     bool isLate =
         Clock::now() - begin > std::chrono::duration<double>(timeoutSeconds);
     if (missing >= 0 && gone < 0 && !isLate) {
@@ -169,9 +183,7 @@ void Posts::sleep(const Group &group, uint32_t posts) {
       return;
     if (gone >= 0)
       throwGone(gone);
-    throw Error(ExitCode::Hang, "rank " + std::to_string(names[missing]) +
-                                    " did not come to a collective within " +
-                                    std::to_string(int(timeoutSeconds)) + " s");
+    throwLate(missing);
   }
 }
 
@@ -198,16 +210,46 @@ void Posts::noteDeath(int rank) {
     ring(*bell);
 }
 
-void Posts::throwGone(int rank) const {
-  if (!hasLeft(rank))
-    throw PeerFailed(names[rank], -1,
-                     "rank " + std::to_string(names[rank]) + " died");
-  int leftWith = head(rank).leftWith, culprit = head(rank).culprit;
-  bool isOwnFault = culprit < 0 || culprit == names[rank];
-  int named = isOwnFault ? names[rank] : culprit;
-  throw PeerFailed(named, leftWith,
+/// Blames the rank at the end of the chain of waiting ones: `rank`, or whom it
+/// waits for in turn.
+void Posts::throwLate(int rank) const {
+  double freshMs = 1e3 * std::min(1.0, timeoutSeconds / 2);
+  int named = names[rank];
+  for (size_t hop = 0; hop < heads.size(); ++hop) {
+    const Head &state = head(rank);
+    bool isHang = state.leftWith == static_cast<int32_t>(ExitCode::Hang);
+    // One that left for this reason has followed the chain itself.
+    named = state.hasLeft && isHang ? state.culprit.load() : names[rank];
+    bool isWaiting = state.waitsFor > 0 &&
+                     static_cast<double>(milliseconds() - state.beat) < freshMs;
+    if (!isWaiting || state.hasLeft)
+      break;
+    rank = state.waitsFor - 1;
+  }
+  char seconds[32];
+  std::snprintf(seconds, sizeof(seconds), "%g", timeoutSeconds);
+  throw PeerFailed(named, static_cast<int>(ExitCode::Hang),
                    "rank " + std::to_string(named) +
-                       (isOwnFault
-                            ? " left with exit code " + std::to_string(leftWith)
-                            : std::string(" is gone")));
+                       " did not come to a collective within " + seconds +
+                       " s");
+}
+
+/// What the rank at fault has said itself comes before what `rank` made of it.
+void Posts::throwGone(int rank) const {
+  const Head &state = head(rank);
+  int named = names[rank];
+  if (state.hasLeft && state.culprit >= 0)
+    named = state.culprit;
+  auto found = std::find(names.begin(), names.end(), named);
+  std::string how = " is gone"; // on another host
+  int leftWith = state.leftWith;
+  if (state.hasLeft && leftWith == static_cast<int>(ExitCode::Hang)) {
+    how = " did not come to a collective";
+  } else if (found != names.end()) {
+    const Head &own = head(static_cast<int>(found - names.begin()));
+    leftWith = own.hasLeft ? own.leftWith.load() : -1;
+    how = leftWith < 0 ? " died"
+                       : " left with exit code " + std::to_string(leftWith);
+  }
+  throw PeerFailed(named, leftWith, "rank " + std::to_string(named) + how);
 }

@@ -67,13 +67,20 @@ std::string weft::progressLine(const StepReport &report, int64_t steps,
 
 Progress::Progress(int64_t steps, int64_t logEvery,
                    const std::string &metricsPath)
-    : steps(steps), logEvery(std::max<int64_t>(logEvery, 1)) {
+    : steps(steps), logEvery(std::max<int64_t>(logEvery, 1)),
+      metricsPath(metricsPath) {
   if (metricsPath.empty())
     return;
   metrics = std::fopen(metricsPath.c_str(), "w");
   if (!metrics)
-    throw Error(ExitCode::Storage, quote(metricsPath) + " cannot be written: " +
-                                       std::strerror(errno));
+    failMetrics();
+}
+
+void Progress::failMetrics() const {
+  throw Error(ExitCode::Storage,
+              quote(metricsPath) +
+                  " cannot be written: " + std::strerror(errno),
+              "check that the folder is writable and the disk has room");
 }
 
 Progress::~Progress() {
@@ -83,8 +90,9 @@ Progress::~Progress() {
 
 void Progress::report(const StepReport &report) {
   if (metrics) {
-    std::fprintf(metrics, "%s\n", metricsLine(report).c_str());
-    std::fflush(metrics);
+    int written = std::fprintf(metrics, "%s\n", metricsLine(report).c_str());
+    if (written < 0 || std::fflush(metrics) != 0)
+      failMetrics();
   }
   tokens += report.tokens;
   milliseconds += report.stepMs;

@@ -37,6 +37,18 @@ static Introduction introduce(const Descriptor &descriptor, int worldSize) {
   return own;
 }
 
+static void checkWorldSize(const Descriptor &descriptor, int worldSize) {
+  int64_t needed = descriptor.mesh.worldSize();
+  if (needed == worldSize)
+    return;
+  std::string ranks =
+      std::to_string(needed) + (needed == 1 ? " rank" : " ranks");
+  throw Error(ExitCode::Usage,
+              "mesh (" + descriptor.mesh.text() + ") needs " + ranks +
+                  ": got " + std::to_string(worldSize),
+              "start " + ranks + ", or compile for another mesh");
+}
+
 void weft::handshake(const Descriptor &descriptor, Communicator &communicator) {
   Introduction own = introduce(descriptor, communicator.worldSize());
   std::vector<Introduction> all(communicator.worldSize());
@@ -62,14 +74,7 @@ void weft::handshake(const Descriptor &descriptor, Communicator &communicator) {
       differ("world size", std::to_string(other.worldSize),
              std::to_string(first.worldSize));
   }
-  int64_t needed = descriptor.mesh.worldSize();
-  if (needed != communicator.worldSize())
-    throw Error(ExitCode::Usage,
-                "mesh (" + descriptor.mesh.text() + ") needs " +
-                    std::to_string(needed) + " ranks: got " +
-                    std::to_string(communicator.worldSize()),
-                "start " + std::to_string(needed) +
-                    " ranks, or compile for another mesh");
+  checkWorldSize(descriptor, communicator.worldSize());
 }
 
 //===----------------------------------------------------------------------===//
@@ -104,14 +109,43 @@ private:
 };
 } // namespace
 
+/// Throws if the command line lacks what the program can't run without; all of
+/// it in one message.
+static void checkComplete(const TrainOptions &options,
+                          const Descriptor &descriptor) {
+  std::vector<std::string> missing;
+  bool hasInputs =
+      std::any_of(descriptor.slots.begin(), descriptor.slots.end(),
+                  [](const Slot &slot) { return slot.kind == "input"; });
+  if (hasInputs && options.data.empty())
+    missing.emplace_back("--data PATH");
+  bool hasSteps = options.steps > 0 || descriptor.optimizer.steps > 0;
+  if (!hasSteps && options.measureMemory.empty())
+    missing.emplace_back("--steps N");
+  if (missing.empty())
+    return;
+  std::string list = missing.front();
+  if (missing.size() > 1)
+    list += " and " + missing.back();
+  throw Error(ExitCode::Usage,
+              "the command line is not complete: expected " + list,
+              "add " + list + "; --help lists all options");
+}
+
 static int64_t numSteps(const TrainOptions &options,
                         const Descriptor &descriptor) {
-  int64_t steps =
-      options.steps > 0 ? options.steps : descriptor.optimizer.steps;
-  if (steps <= 0)
-    throw Error(ExitCode::Usage, "the number of steps is missing",
-                "add --steps N");
-  return steps;
+  checkComplete(options, descriptor);
+  return options.steps > 0 ? options.steps : descriptor.optimizer.steps;
+}
+
+void weft::checkInputs(const Program &program, const TrainOptions &options,
+                       int numRanks) {
+  const Descriptor &descriptor = program.descriptor;
+  checkWorldSize(descriptor, numRanks);
+  checkComplete(options, descriptor);
+  if (!options.data.empty())
+    TrainingData(options.data, descriptor);
+  checkWeights(weightsFolder(options.weights, program), descriptor);
 }
 
 RankRun::RankRun(const Program &program, Communicator &communicator,
@@ -208,10 +242,7 @@ void RankRun::train(const volatile std::sig_atomic_t &stopRequested) {
       if (profile && step == 1 && steps > 1)
         profile->dropSteps();
     } catch (const PeerFailed &error) {
-      throw PeerFailed(error.rank(),
-                       error.code() == ExitCode::Stopped
-                           ? static_cast<int>(ExitCode::Stopped)
-                           : -1,
+      throw PeerFailed(error.rank(), static_cast<int>(error.code()),
                        whereabouts(step) + error.what());
     } catch (const Error &error) {
       throw Error(error.code(), whereabouts(step) + error.what(), error.note());
@@ -233,8 +264,10 @@ void weft::trainRank(const Program &program, Communicator &communicator,
 }
 
 void weft::reportError(const Error &error, int rank, int worldSize) {
-  std::string text = "[rank " + std::to_string(rank) + "/" +
-                     std::to_string(worldSize) + "] " + error.what() + "\n";
+  std::string who = worldSize == 0 ? "error: "
+                                   : "[rank " + std::to_string(rank) + "/" +
+                                         std::to_string(worldSize) + "] ";
+  std::string text = who + error.what() + "\n";
   if (!error.note().empty())
     text += "note: " + error.note() + "\n";
   std::fwrite(text.data(), 1, text.size(), stderr); // one write: not mixed

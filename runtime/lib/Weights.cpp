@@ -35,8 +35,10 @@ std::string weft::weightsFolder(const std::string &given,
   return !named.empty() && fs::exists(beside) ? beside.string() : named;
 }
 
-void weft::loadWeights(const std::string &folder, const Descriptor &descriptor,
-                       const Regions &regions, int rank) {
+/// Calls `use` for each slot with a stored tensor, once that is found to fit.
+template <typename Use>
+static void forEachStored(const std::string &folder,
+                          const Descriptor &descriptor, Use use) {
   const char *note = "name the folder of the model's .safetensors files with "
                      "--weights";
   std::vector<const Slot *> wanted;
@@ -50,7 +52,6 @@ void weft::loadWeights(const std::string &folder, const Descriptor &descriptor,
                 "weights are missing: got no folder " + quote(folder), note);
 
   SafetensorsFolder stored(folder);
-  std::vector<int64_t> coordinates = descriptor.mesh.coordinates(rank);
   for (const Slot *slot : wanted) {
     const TensorView *view = findStored(stored, *slot);
     if (!view)
@@ -64,13 +65,28 @@ void weft::loadWeights(const std::string &folder, const Descriptor &descriptor,
                       " has another shape: got " + shapeText(view->shape) +
                       ", expected " + shapeText(slot->globalShape),
                   note);
-    Slice slice =
-        sliceOf(descriptor.mesh, slot->layout, slot->globalShape, coordinates);
-    char *target = regions.address(*slot);
-    forEachRun(
-        slot->globalShape, slice, [&](int64_t from, int64_t to, int64_t count) {
-          convert(view->dtype, view->data + from * byteSize(view->dtype),
-                  slot->dtype, target + to * byteSize(slot->dtype), count);
-        });
+    use(*slot, *view);
   }
+}
+
+void weft::checkWeights(const std::string &folder,
+                        const Descriptor &descriptor) {
+  forEachStored(folder, descriptor, [](const Slot &, const TensorView &) {});
+}
+
+void weft::loadWeights(const std::string &folder, const Descriptor &descriptor,
+                       const Regions &regions, int rank) {
+  std::vector<int64_t> coordinates = descriptor.mesh.coordinates(rank);
+  forEachStored(
+      folder, descriptor, [&](const Slot &slot, const TensorView &view) {
+        Slice slice = sliceOf(descriptor.mesh, slot.layout, slot.globalShape,
+                              coordinates);
+        char *target = regions.address(slot);
+        forEachRun(slot.globalShape, slice,
+                   [&](int64_t from, int64_t to, int64_t count) {
+                     convert(
+                         view.dtype, view.data + from * byteSize(view.dtype),
+                         slot.dtype, target + to * byteSize(slot.dtype), count);
+                   });
+      });
 }

@@ -31,8 +31,9 @@ TrainRun::TrainRun(const std::string &program, const Strings &arguments,
                    const Strings &environment)
     : outputPath(freshFile()), errorPath(freshFile()) {
   Strings words = Strings{TRAIN_PATH} + arguments;
+  // Of two entries the first counts.
   Strings variables =
-      Strings{"WEFT_PROGRAM=" PROGRAM_DIR "/" + program + ".so"} + environment;
+      environment + Strings{"WEFT_PROGRAM=" PROGRAM_DIR "/" + program + ".so"};
   auto pointers = [](Strings &strings) {
     std::vector<char *> result;
     for (std::string &text : strings)

@@ -88,6 +88,7 @@ static int spawn(const TrainOptions &options, int argc, char **argv) {
     else if (!argument.starts_with("--spawn="))
       arguments.push_back(argument);
   }
+  checkInputs(loadProgram(programPath()), options, options.spawn);
   LaunchOptions launch;
   launch.numRanks = options.spawn;
   launch.runId = options.runId;
@@ -126,11 +127,11 @@ static int run(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-  int rank = 0, worldSize = 1;
+  int rank = 0, worldSize = 0; // a process alone is no rank yet
   try {
     Bootstrap bootstrap = readBootstrap(processEnvironment);
     rank = bootstrap.rank;
-    worldSize = bootstrap.worldSize;
+    worldSize = bootstrap.worldSize > 1 ? bootstrap.worldSize : 0;
     return run(argc, argv);
   } catch (const Error &error) {
     reportError(error, rank, worldSize);

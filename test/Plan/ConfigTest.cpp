@@ -150,6 +150,15 @@ static const BadConfig badConfigs[] = {
     {"[optimizer]\nlr = -1.5\n",
      "weft.toml:2:6: error: key \"optimizer.lr\" is out of range: got -1.5, "
      "expected at least 0"},
+    {"[optimizer]\nbetas = [0.9, 1.0]\n",
+     "weft.toml:2:9: error: key \"optimizer.betas\" is out of range: got [0.9, "
+     "1], expected numbers in [0, 1)"},
+    {"[optimizer]\neps = 0\n",
+     "weft.toml:2:7: error: key \"optimizer.eps\" is out of range: got 0, "
+     "expected a number in (0, 1]"},
+    {"[step]\nmicrobatches = 1000000\n",
+     "weft.toml:2:16: error: key \"step.microbatches\" is out of range: got "
+     "1000000, expected a number in [1, 65536]"},
     {"[optimizer]\nlr = nan\n",
      "weft.toml:2:6: error: key \"optimizer.lr\" is out of range: got nan, "
      "expected at least 0"},
@@ -160,8 +169,8 @@ static const BadConfig badConfigs[] = {
      "weft.toml:2:21: error: key \"plan.sequence_parallel\" has the wrong "
      "type: got an integer, expected true or false"},
     {"[plan.styles]\n\"a.*\" = 3\n",
-     "weft.toml:1:1: error: key \"plan.styles\" has the wrong type: got a "
-     "table, expected a quoted pattern and a quoted text"},
+     "weft.toml:2:9: error: \"a.*\" in [plan.styles] has the wrong type: got "
+     "an integer, expected a quoted text"},
     {"[fsdp]\nbucket = \"2 TB\"\n",
      "weft.toml:2:10: error: key \"fsdp.bucket\" has the wrong type: got a "
      "string, expected bytes, such as 4096 or \"100 MB\""},

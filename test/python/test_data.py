@@ -78,6 +78,8 @@ def test_refusals(tmp_path: Path, stream: Path) -> None:
         (["prepare", text, "--tokenizer", text, "-o", tmp_path / "d"], 3, "is not a tokenizer"),
         (["prepare", text, "--tokenizer", "byte", "-o", stream], 3, "already holds token files"),
         (["prepare", text, "--tokenizer", "byte", "--shard-tokens", 0, "-o", tmp_path / "d"], 2, "not positive: got 0"),
+        (["prepare", text, "--tokenizer", "byte", "-o", "/proc/x"], 13, 'cannot write "/proc/x": No such file'),
+        (["prepare", text, "--tokenizer", "byte", "-o", text], 13, "File exists"),
         (["inspect", tmp_path / "d"], 3, "holds no token files"),
         (["inspect", tmp_path / "none.bin"], 3, "cannot read the token file"),
     ]

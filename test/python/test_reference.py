@@ -91,6 +91,22 @@ def test_comparison_notices(mutation: str, tmp_path: Path, stream: Path) -> None
     assert ("loss/1" if mutation == "loss" else f"gradients/{name}") in run.out
 
 
+def test_refusals(tmp_path: Path, stream: Path) -> None:
+    config, large = EXAMPLES / "tiny.json", tmp_path / "large.bin"
+    header = np.zeros(256, "<i4")
+    header[:3] = 20240520, 1, 999
+    large.write_bytes(header.tobytes() + np.full(999, 60000, "<u2").tobytes())
+    cases = [
+        (tmp_path / "none.json", stream, tmp_path / "d", 3, "cannot read the configuration"),
+        (config, tmp_path / "none", tmp_path / "d", 3, "cannot read the token file"),
+        (config, large, tmp_path / "d", 3, '"tokens" do not fit the model: got id 60000, expected less than'),
+        (config, stream, "/proc/x", 13, 'cannot write "/proc/x": No such file'),
+    ]
+    for hf, data, dump, code, message in cases:
+        run = run_main(reference.main, "--hf", hf, "--data", data, "--dump", dump, "--batch", 2, "--seq", 8, "--steps", 1)
+        assert (run.code, message in run.err, run.err.count("\n")) == (code, True, 1), run
+
+
 def test_comparison_needs_dumps(tmp_path: Path) -> None:
     run = run_main(compare.main, tmp_path, tmp_path)
     assert run.code == 3 and "is not a dump" in run.err

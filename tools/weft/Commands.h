@@ -16,6 +16,7 @@ enum ExitCode : int {
   BadInput = 3, // an input file
   CompileFailed = 4,
   PlanImpossible = 5, // the plan does not fit the model or the machine
+  Storage = 13,       // an output that can't be written
   Internal = 70,
 };
 

@@ -21,6 +21,18 @@ struct CompileOptions {
 };
 } // namespace
 
+/// A path as a shell reads it back.
+static std::string shellWord(llvm::StringRef path) {
+  if (path.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVW"
+                             "XYZ0123456789_-./+,:=@%") ==
+      llvm::StringRef::npos)
+    return path.str();
+  std::string word = "'";
+  for (char c : path)
+    word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return word + "'";
+}
+
 static int compile(const CompileOptions &options) {
   std::optional<weft::Config> config = options.plan.load();
   if (!config)
@@ -44,10 +56,12 @@ static int compile(const CompileOptions &options) {
     return code;
   std::chrono::duration<double> seconds =
       std::chrono::steady_clock::now() - start;
-  llvm::outs() << "compiled \"" << options.job.model << "\" for "
-               << config->numRanks() << " ranks into \"" << options.job.output
-               << "\" in " << llvm::format("%.1f", seconds.count()) << " s\n"
-               << "next: weft run " << options.job.output
+  int64_t ranks = config->numRanks();
+  llvm::outs() << "compiled \"" << options.job.model << "\" for " << ranks
+               << (ranks == 1 ? " rank" : " ranks") << " into \""
+               << options.job.output << "\" in "
+               << llvm::format("%.1f", seconds.count()) << " s\n"
+               << "next: weft run " << shellWord(options.job.output)
                << " --data DATA --steps 100\n";
   return Done;
 }

@@ -73,10 +73,14 @@ int Compiler::exitCode(CompileStatus status) const {
   switch (status) {
   case CompileStatus::Done:
     return Done;
+  case CompileStatus::BadModel:
+    return BadInput;
   case CompileStatus::PlanImpossible:
     return isPlanAtFault ? BadUsage : PlanImpossible;
   case CompileStatus::Failed:
     return CompileFailed;
+  case CompileStatus::StorageFailed:
+    return Storage;
   }
   llvm_unreachable("unknown CompileStatus");
 }

@@ -30,10 +30,11 @@ struct Finding {
 
 static Finding findLinker() {
   Finding finding{"linker", std::nullopt, "apt-get install lld-22"};
+  // An ArrayRef is a view: what it shows must outlive the loop.
+  const llvm::StringRef versioned[] = {"/usr/lib/llvm-22/bin"};
+  const llvm::ArrayRef<llvm::StringRef> places[] = {{}, versioned};
   for (const char *name : {"ld.lld", "ld.lld-22"})
-    for (llvm::ArrayRef<llvm::StringRef> folders :
-         {llvm::ArrayRef<llvm::StringRef>(),
-          llvm::ArrayRef<llvm::StringRef>("/usr/lib/llvm-22/bin")})
+    for (llvm::ArrayRef<llvm::StringRef> folders : places)
       if (auto path = llvm::sys::findProgramByName(name, folders);
           path && !finding.found)
         finding.found = *path;

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `weft run`: trains an artefact on ranks of this host. It asks the program
-// for its mesh and becomes `train --spawn N`; the launcher, the checks and the
+// `weft run`: trains an artefact on ranks of this host. It asks the manifest
+// for the mesh and becomes `train --spawn N`; the launcher, the checks and the
 // exit codes are the runtime's, as under torchrun.
+#include "ArtefactFiles.h"
 #include "Commands.h"
 #include "Environment.h"
 
-#include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
-#include <dlfcn.h>
 #include <filesystem>
+#include <unistd.h>
 
 namespace fs = std::filesystem;
+using namespace weft;
 using namespace weft::tool;
 
 static const char *usage =
@@ -25,30 +26,25 @@ Usage: weft run ARTEFACT --data FOLDER --steps N [OPTIONS]
 Across hosts, start build/train by torchrun --no-python, srun or mpirun.
 )";
 
-// The number of ranks that the program in `path` is compiled for.
-static llvm::Expected<int64_t> numRanks(const fs::path &path) {
-  auto failure = [&](const llvm::Twine &reason) {
-    return llvm::createStringError("\"" + path.string() +
-                                   "\" is no program: " + reason);
-  };
-  void *program = dlopen(path.c_str(), RTLD_LAZY | RTLD_LOCAL);
-  if (!program)
-    return failure(dlerror());
-  auto *text = static_cast<const char *>(dlsym(program, "weft_program"));
-  if (!text)
-    return failure("it has no descriptor");
-  llvm::Expected<llvm::json::Value> descriptor = llvm::json::parse(text);
-  if (!descriptor)
-    return failure(llvm::toString(descriptor.takeError()));
-  const llvm::json::Object *object = descriptor->getAsObject();
-  const llvm::json::Array *mesh = object ? object->getArray("mesh") : nullptr;
-  if (!mesh)
-    return failure("its descriptor has no mesh");
+// The number of ranks that the program of a manifest is compiled for.
+static int64_t numRanks(const llvm::json::Object &manifest) {
   int64_t ranks = 1;
-  for (const llvm::json::Value &axis : *mesh)
-    if (const llvm::json::Object *fields = axis.getAsObject())
-      ranks *= fields->getInteger("size").value_or(1);
+  if (const llvm::json::Array *mesh = manifest.getArray("mesh"))
+    for (const llvm::json::Value &axis : *mesh)
+      if (const llvm::json::Object *fields = axis.getAsObject())
+        ranks *= fields->getInteger("size").value_or(1);
   return ranks;
+}
+
+// Why `train` can't be started, if that is known before.
+static std::optional<std::string> whyNoLauncher(const fs::path &train) {
+  std::error_code error;
+  if (!fs::exists(train, error))
+    return "\"" + train.parent_path().string() +
+           "\" is no artefact: it has no \"train\"";
+  if (access(train.c_str(), X_OK) != 0)
+    return "\"" + train.string() + "\" is not executable";
+  return std::nullopt;
 }
 
 static int runArtefact(std::vector<std::string> arguments) {
@@ -56,30 +52,30 @@ static int runArtefact(std::vector<std::string> arguments) {
     llvm::outs() << usage;
     return arguments.empty() ? BadUsage : Done;
   }
-  fs::path folder = arguments[0];
+  std::string folder = arguments[0];
   arguments.erase(arguments.begin());
-  std::error_code error;
-  if (!fs::exists(folder / "train", error)) {
-    llvm::errs() << "error: \"" << folder.string()
-                 << "\" is no artefact: it has no \"train\"\n"
-                 << "note: make one by `weft compile MODEL -c PLAN -o "
-                 << folder.string() << "`\n";
+  auto manifest = openArtefact(folder, {kProgramName.str()});
+  if (!manifest)
+    return BadInput;
+  fs::path train = fs::absolute(fs::path(folder) / "train");
+  if (auto reason = whyNoLauncher(train)) {
+    llvm::errs() << "error: " << *reason << "\nnote: compile the model again\n";
     return BadInput;
   }
-  llvm::Expected<int64_t> ranks = numRanks(fs::absolute(folder / "program.so"));
-  if (!ranks) {
-    llvm::errs() << "error: " << llvm::toString(ranks.takeError()) << "\n";
-    return BadInput;
-  }
-  // One rank needs no launcher, and is then easy to debug.
-  if (*ranks > 1) {
+  // One rank needs no launcher, and is then easy to debug. A number given by
+  // the user is the launcher's to refuse.
+  int64_t ranks = numRanks(*manifest);
+  bool isGiven = llvm::any_of(arguments, [](llvm::StringRef argument) {
+    return argument == "--spawn" || argument.starts_with("--spawn=") ||
+           argument.starts_with("--in-process") || argument == "--help";
+  });
+  if (ranks > 1 && !isGiven) {
     arguments.push_back("--spawn");
-    arguments.push_back(std::to_string(*ranks));
+    arguments.push_back(std::to_string(ranks));
   }
-  std::string train = fs::absolute(folder / "train").string();
-  std::string reason = execute(train, arguments);
-  llvm::errs() << "error: \"" << train << "\" can't be started: " << reason
-               << "\n";
+  std::string reason = execute(train.string(), arguments);
+  llvm::errs() << "error: \"" << train.string()
+               << "\" can't be started: " << reason << "\n";
   return Internal;
 }
 

@@ -3,12 +3,12 @@
 // `weft simulate`: all ranks of an artefact in one process, on the
 // interpreter, compared with the same program on one device.
 #include "weft/Interpreter/Simulate.h"
+#include "ArtefactFiles.h"
 #include "Commands.h"
 #include "Compiler.h"
 #include "weft/Interpreter/Safetensors.h"
 
 #include "llvm/Support/JSON.h"
-#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace weft;
@@ -23,23 +23,6 @@ struct SimulateOptions {
 };
 } // namespace
 
-/// The folder of weights and the learning rate that the artefact names.
-static std::optional<llvm::json::Object> readManifest(const std::string &dir) {
-  auto buffer = llvm::MemoryBuffer::getFile(dir + "/manifest.json");
-  if (!buffer) {
-    llvm::errs() << "error: \"" << dir
-                 << "\" is no artefact: it has no \"manifest.json\"\n";
-    return std::nullopt;
-  }
-  auto parsed = llvm::json::parse((*buffer)->getBuffer());
-  if (!parsed || !parsed->getAsObject()) {
-    llvm::errs() << "error: \"" << dir << "/manifest.json\" is no JSON object: "
-                 << llvm::toString(parsed.takeError()) << "\n";
-    return std::nullopt;
-  }
-  return *parsed->getAsObject();
-}
-
 /// The constant learning rate of both runs: schedules are not simulated.
 static double learningRate(const llvm::json::Object &manifest) {
   const llvm::json::Object *optimizer = manifest.getObject("optimizer");
@@ -48,7 +31,8 @@ static double learningRate(const llvm::json::Object &manifest) {
 
 /// Weights, data and steps of both runs; prints what is missing.
 static std::optional<RunInputs> collect(const SimulateOptions &options) {
-  auto manifest = readManifest(options.artefact);
+  auto manifest = openArtefact(options.artefact,
+                               {"ir/typed.mlirbc", "ir/scheduled.mlirbc"});
   if (!manifest)
     return std::nullopt;
   std::string weights = options.weights;

@@ -18,7 +18,8 @@ llvm::StringRef toString(Phase phase);
 /// Every dialect a Weft program uses.
 void registerWeftDialects(mlir::DialectRegistry &registry);
 
-/// Reads `DIR/model.mlir`; diagnostics go to the context's handler.
+/// Reads `DIR/model.mlir`, which must have a function @model; diagnostics go
+/// to the context's handler.
 mlir::OwningOpRef<mlir::ModuleOp> readModel(mlir::MLIRContext &context,
                                             llvm::StringRef directory);
 
@@ -26,9 +27,16 @@ mlir::OwningOpRef<mlir::ModuleOp> readModel(mlir::MLIRContext &context,
 mlir::OwningOpRef<mlir::ModuleOp>
 readPhase(mlir::MLIRContext &context, llvm::StringRef directory, Phase phase);
 
-/// How compiling ended: a plan that does not fit the model is the user's to
-/// change, anything else is the model's or ours.
-enum class CompileStatus { Done, PlanImpossible, Failed };
+/// How compiling ended: a model that can't be read, a plan that does not fit
+/// the model and a folder that can't be written are the user's to change;
+/// Failed is the model's or ours.
+enum class CompileStatus {
+  Done,
+  BadModel,
+  PlanImpossible,
+  Failed,
+  StorageFailed
+};
 
 /// Takes a model in the global phase to the scheduled phase. `observe` is
 /// called with the module at the end of each phase that is kept.

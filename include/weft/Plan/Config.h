@@ -130,6 +130,8 @@ struct ConfigKey {
   llvm::StringRef supported;
   double minimum; // of numbers, counts and sizes
   llvm::StringRef help;
+  /// Where numbers must lie, as `[0, 1)`; empty: only the minimum counts.
+  llvm::StringRef interval = {};
 
   /// `section.name`.
   std::string dotted() const { return (section + "." + name).str(); }
@@ -158,7 +160,12 @@ llvm::Expected<Config> loadConfig(llvm::StringRef path,
 ///   dp_shard = 2, tp = 2, world 8        -> error with the arithmetic
 ///   dp_shard = 2, tp = 2, world unknown  -> world is 4
 ///   dp_shard = -1, world unknown         -> error: give --world
+///   more than kMaxRanks ranks            -> error
 llvm::Error resolveMesh(Config &config, std::optional<int64_t> world);
+
+/// The largest mesh. Also the bound of step.microbatches: both count what the
+/// compiler lists one by one.
+inline constexpr int64_t kMaxRanks = 65536;
 
 enum class ShowOrigins { No, Yes };
 

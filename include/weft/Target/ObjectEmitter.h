@@ -46,6 +46,9 @@ struct TargetInfo {
   int64_t tileCols() const { return 2 * lanes; }
 };
 
+/// The CPUs of this machine's kind that LLVM knows by name.
+std::vector<std::string> knownCpus();
+
 /// Looks the CPU up. Fails, with a diagnostic at `loc`, on an unknown name.
 mlir::FailureOr<TargetInfo> resolveTarget(const TargetConfig &config,
                                           mlir::Location loc);

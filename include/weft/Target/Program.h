@@ -4,7 +4,7 @@
 //
 //   addProgramPasses(pm, target);            // local -> program
 //   pm.run(module);
-//   emitProgram(module, "build", config);    // build/program.so, manifest.json
+//   emitProgram(module, "build", config);    // build/program.so
 //
 // What the user configured beyond the IR is read from module attributes:
 //
@@ -60,12 +60,12 @@ llvm::json::Array describeSites(mlir::ModuleOp module);
 mlir::OwningOpRef<mlir::ModuleOp>
 buildProgramModule(mlir::ModuleOp module, llvm::StringRef descriptor);
 
-/// Writes `program.so` and `manifest.json` into `outputDir`, which is made if
-/// it does not exist. `module` is in the program phase. Fails with a
-/// diagnostic.
-mlir::LogicalResult emitProgram(mlir::ModuleOp module,
-                                llvm::StringRef outputDir,
-                                const TargetConfig &config);
+/// Writes `program.so` into `outputDir`, which is made if it does not exist,
+/// and returns the manifest: the descriptor, the account of memory, the weights
+/// and the CPU. `module` is in the program phase. Fails with a diagnostic.
+mlir::FailureOr<llvm::json::Object> emitProgram(mlir::ModuleOp module,
+                                                llvm::StringRef outputDir,
+                                                const TargetConfig &config);
 
 } // namespace weft
 

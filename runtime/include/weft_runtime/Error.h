@@ -39,19 +39,22 @@ private:
   std::string remedy;
 };
 
-/// A member of a group died or left; outranks a signal.
+/// A member of a group died, left or does not come; outranks a signal.
 class PeerFailed : public Error {
 public:
   /// `leftWith` is the exit code the peer announced, or -1 if it said nothing.
+  /// A stop and a hang end all ranks with the same code.
   PeerFailed(int rank, int leftWith, const std::string &message)
-      : Error(leftWith == static_cast<int>(ExitCode::Stopped)
-                  ? ExitCode::Stopped
-                  : ExitCode::PeerFailed,
-              message),
-        peer(rank) {}
+      : Error(codeAfter(leftWith), message), peer(rank) {}
   int rank() const { return peer; }
 
 private:
+  static ExitCode codeAfter(int leftWith) {
+    auto code = static_cast<ExitCode>(leftWith);
+    bool isShared = code == ExitCode::Stopped || code == ExitCode::Hang;
+    return isShared ? code : ExitCode::PeerFailed;
+  }
+
   int peer;
 };
 

@@ -16,6 +16,8 @@ struct LaunchOptions {
   std::string runId;
   /// How long the others may take to leave after the first has failed.
   double graceSeconds = 1.5;
+  /// How long ranks may take to end their step after SIGTERM or SIGINT.
+  double stopSeconds = 5;
 };
 
 /// Starts `arguments` (path first) once per rank with the variables of
@@ -30,7 +32,8 @@ struct LaunchOptions {
 ///   process
 ///
 /// After the first failure the others have `graceSeconds` to leave by
-/// themselves, then they are killed. Ranks do not outlive this process.
+/// themselves, after a signal `stopSeconds`; then they are killed. Ranks do not
+/// outlive this process.
 int spawnLocalRanks(const std::vector<std::string> &arguments,
                     const LaunchOptions &options);
 

@@ -64,6 +64,7 @@ private:
   bool hasPosted(int rank, const Group &group, uint32_t posts) const;
   void sleep(const Group &group, uint32_t posts);
   [[noreturn]] void throwGone(int rank) const;
+  [[noreturn]] void throwLate(int rank) const;
 
   int ownRank;
   std::vector<int> names;

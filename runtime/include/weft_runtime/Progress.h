@@ -38,11 +38,15 @@ public:
   ~Progress();
   Progress(const Progress &) = delete;
   Progress &operator=(const Progress &) = delete;
+  /// Throws Error(Storage) if the line can't be added to the file.
   void report(const StepReport &report);
 
 private:
+  [[noreturn]] void failMetrics() const;
+
   int64_t steps;
   int64_t logEvery;
+  std::string metricsPath;
   std::FILE *metrics = nullptr;
   // since the last line
   double tokens = 0;

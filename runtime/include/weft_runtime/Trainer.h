@@ -23,7 +23,7 @@ struct TrainOptions {
   std::string runId;
   std::string measureMemory; // a file: compare a step with its memory plan
   std::string record; // a file: list the collectives of one step, then end
-  int64_t steps = 0;  // 0: the descriptor's
+  int64_t steps = 0;  // 0: the descriptor's, if it has them
   int64_t logEvery = 10;
   uint64_t seed = 0;
   Order order = Order::Shuffled;
@@ -48,6 +48,13 @@ double learningRate(const OptimizerConfig &config, int64_t step, int64_t steps);
 /// not fit the world size.
 void handshake(const Descriptor &descriptor, Communicator &communicator);
 
+/// Finds what is wrong with the command line and its files before ranks are
+/// started, so that it is said once: throws Error(Usage) if an option is
+/// missing or the mesh has not `numRanks` ranks, Error(InputFile) if data or
+/// weights are not as the program needs them.
+void checkInputs(const Program &program, const TrainOptions &options,
+                 int numRanks);
+
 /// Trains; returns when done or throws Error. `stopRequested` is set by a
 /// signal handler.
 void trainRank(const Program &program, Communicator &communicator,
@@ -66,7 +73,8 @@ void measureRank(const Program &program, Communicator &communicator,
 /// "loc"}; bytes is what a rank puts in.
 void recordRank(const Program &program, const TrainOptions &options);
 
-/// Prints an error as `[rank 3/8] <message>` and its note.
+/// Prints an error as `[rank 3/8] <message>` and its note; as `error:
+/// <message>` where there are no ranks yet (`worldSize` 0).
 void reportError(const Error &error, int rank, int worldSize);
 
 } // namespace weft

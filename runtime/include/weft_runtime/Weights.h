@@ -23,6 +23,9 @@ std::string weightsFolder(const std::string &given, const Program &program);
 void loadWeights(const std::string &folder, const Descriptor &descriptor,
                  const Regions &regions, int rank);
 
+/// Checks what loadWeights would read, and reads no tensor.
+void checkWeights(const std::string &folder, const Descriptor &descriptor);
+
 /// The gradient slots as they were at one moment.
 class GradientCopy {
 public:

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Artefact: staging, recording and comparing files.
+#include "weft/Pipelines/Artefact.h"
+#include "weft/Target/Program.h"
+
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include <sys/file.h>
+
+namespace fs = llvm::sys::fs;
+namespace json = llvm::json;
+using llvm::StringRef;
+
+namespace weft {
+
+static std::string join(StringRef folder, StringRef name) {
+  llvm::SmallString<128> path(folder);
+  llvm::sys::path::append(path, name);
+  return path.str().str();
+}
+
+static llvm::Error failure(const llvm::Twine &message) {
+  return llvm::createStringError(message);
+}
+
+static llvm::Error cannot(const char *verb, StringRef path,
+                          std::error_code error) {
+  return failure(llvm::Twine("can't ") + verb + " \"" + path +
+                 "\": " + error.message());
+}
+
+//===----------------------------------------------------------------------===//
+// Writing
+//===----------------------------------------------------------------------===//
+
+StagedArtefact::~StagedArtefact() {
+  if (staging.empty())
+    return;
+  (void)fs::remove_directories(staging);
+  if (isTargetNew)
+    (void)fs::remove(target); // unless somebody else has put something there
+}
+
+llvm::Error StagedArtefact::create() {
+  isTargetNew = !fs::exists(target);
+  if (!isTargetNew && !fs::is_directory(target))
+    return failure("\"" + target +
+                   "\" is no folder: it can't hold an artefact");
+  if (std::error_code error = fs::create_directories(target))
+    return cannot("make folder", target, error);
+  llvm::SmallString<128> name;
+  fs::createUniquePath(join(target, ".compile-%%%%%%%%"), name,
+                       /*MakeAbsolute=*/false);
+  if (std::error_code error = fs::create_directories(join(name, "ir")))
+    return cannot("write into", target, error);
+  staging = name.str().str();
+  return llvm::Error::success();
+}
+
+std::string StagedArtefact::path(StringRef name) const {
+  return join(staging, name);
+}
+
+/// The files below `folder`, relative to it, sorted, the manifest last: an
+/// artefact is complete when it has one.
+static std::vector<std::string> filesIn(StringRef folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::recursive_directory_iterator file(folder, error), end;
+       !error && file != end; file.increment(error))
+    if (!fs::is_directory(file->path()))
+      names.push_back(
+          StringRef(file->path()).drop_front(folder.size() + 1).str());
+  llvm::sort(names, [](const std::string &a, const std::string &b) {
+    return std::pair(a == kManifestName, a) < std::pair(b == kManifestName, b);
+  });
+  return names;
+}
+
+llvm::Error StagedArtefact::commit() {
+  // One at a time: the files of two compilations must not mix.
+  int lock = -1;
+  if (std::error_code error = fs::openFileForRead(target, lock))
+    return cannot("open", target, error);
+  (void)flock(lock, LOCK_EX);
+  std::error_code error = fs::create_directories(join(target, "ir"));
+  std::string at = join(target, "ir");
+  for (const std::string &name : filesIn(staging)) {
+    if (error)
+      break;
+    at = join(target, name);
+    error = fs::rename(join(staging, name), at);
+  }
+  (void)fs::closeFile(lock);
+  if (error)
+    return cannot("write", at, error);
+  isTargetNew = false;
+  return llvm::Error::success();
+}
+
+//===----------------------------------------------------------------------===//
+// Recording and comparing
+//===----------------------------------------------------------------------===//
+
+llvm::Expected<json::Object> recordFiles(StringRef folder,
+                                         llvm::ArrayRef<std::string> names) {
+  json::Object files;
+  for (const std::string &name : names) {
+    auto content = llvm::MemoryBuffer::getFile(
+        join(folder, name), /*IsText=*/false, /*RequiresNullTerminator=*/false);
+    if (!content)
+      return cannot("read", join(folder, name), content.getError());
+    StringRef bytes = (*content)->getBuffer();
+    files[name] = json::Object{{"bytes", static_cast<int64_t>(bytes.size())},
+                               {"hash", contentHash(bytes)}};
+  }
+  return std::move(files);
+}
+
+llvm::Expected<json::Object> readManifest(StringRef artefact) {
+  std::string path = join(artefact, kManifestName);
+  auto buffer = llvm::MemoryBuffer::getFile(path);
+  if (!buffer)
+    return failure("\"" + artefact + "\" is no artefact: it has no \"" +
+                   kManifestName + "\"");
+  llvm::Expected<json::Value> parsed = json::parse((*buffer)->getBuffer());
+  if (!parsed)
+    return failure("\"" + path + "\" is cut off or damaged: " +
+                   llvm::toString(parsed.takeError()));
+  json::Object *manifest = parsed->getAsObject();
+  if (!manifest || !manifest->getObject("files"))
+    return failure("\"" + path +
+                   "\" records no files: it is not as `weft "
+                   "compile` of this version writes it");
+  return std::move(*manifest);
+}
+
+static std::optional<FileProblem>
+compareFile(StringRef artefact, StringRef name, const json::Object &recorded) {
+  std::string path = join(artefact, name);
+  FileProblem problem{name.str(), "\"" + path + "\" ", false};
+  auto content = llvm::MemoryBuffer::getFile(path, /*IsText=*/false,
+                                             /*RequiresNullTerminator=*/false);
+  if (!content) {
+    problem.message += "can't be read: " + content.getError().message();
+    return problem;
+  }
+  StringRef bytes = (*content)->getBuffer();
+  int64_t expected = recorded.getInteger("bytes").value_or(-1);
+  if (contentHash(bytes) == recorded.getString("hash"))
+    return std::nullopt;
+  // The magic of MLIR's bytecode; everything else the parser takes for text.
+  problem.isEdited = name.starts_with("ir/") && !bytes.empty() &&
+                     !bytes.starts_with("ML\xefR");
+  if (!problem.isEdited && static_cast<int64_t>(bytes.size()) < expected)
+    problem.message += "is cut off: got " + std::to_string(bytes.size()) +
+                       " bytes, expected " + std::to_string(expected);
+  else
+    problem.message += "is not the file that was compiled";
+  return problem;
+}
+
+std::vector<FileProblem> compareFiles(StringRef artefact,
+                                      const json::Object &manifest,
+                                      llvm::ArrayRef<std::string> names) {
+  std::vector<FileProblem> problems;
+  for (const auto &[key, value] : *manifest.getObject("files")) {
+    StringRef name = key;
+    if (!names.empty() && !llvm::is_contained(names, name.str()))
+      continue;
+    if (std::optional<FileProblem> problem =
+            compareFile(artefact, name, *value.getAsObject()))
+      problems.push_back(std::move(*problem));
+  }
+  llvm::sort(problems, [](const FileProblem &a, const FileProblem &b) {
+    return a.name < b.name;
+  });
+  return problems;
+}
+
+} // namespace weft
