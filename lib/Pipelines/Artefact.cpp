@@ -5,6 +5,7 @@
 #include "weft/Target/Program.h"
 
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include <sys/file.h>
@@ -104,8 +105,25 @@ llvm::Error StagedArtefact::commit() {
 // Recording and comparing
 //===----------------------------------------------------------------------===//
 
-llvm::Expected<json::Object> recordFiles(StringRef folder,
-                                         llvm::ArrayRef<std::string> names) {
+llvm::Error writeFile(const std::string &path,
+                      llvm::function_ref<void(llvm::raw_ostream &)> write) {
+  std::error_code error;
+  llvm::raw_fd_ostream file(path, error);
+  if (!error) {
+    write(file);
+    file.close();
+    error = file.error();
+    file.clear_error(); // else the destructor ends the process
+  }
+  if (!error)
+    return llvm::Error::success();
+  return llvm::createStringError("can't write \"" + path +
+                                 "\": " + error.message());
+}
+
+/// `{"program.so": {"bytes": 1024, "hash": "..."}, ...}` of files in `folder`.
+static llvm::Expected<json::Object>
+recordFiles(StringRef folder, llvm::ArrayRef<std::string> names) {
   json::Object files;
   for (const std::string &name : names) {
     auto content = llvm::MemoryBuffer::getFile(
@@ -117,6 +135,17 @@ llvm::Expected<json::Object> recordFiles(StringRef folder,
                                {"hash", contentHash(bytes)}};
   }
   return std::move(files);
+}
+
+llvm::Error writeManifest(StringRef folder, json::Object manifest,
+                          llvm::ArrayRef<std::string> names) {
+  llvm::Expected<json::Object> files = recordFiles(folder, names);
+  if (!files)
+    return files.takeError();
+  manifest["files"] = std::move(*files);
+  return writeFile(join(folder, kManifestName), [&](llvm::raw_ostream &os) {
+    os << llvm::formatv("{0:2}\n", json::Value(std::move(manifest)));
+  });
 }
 
 llvm::Expected<json::Object> readManifest(StringRef artefact) {

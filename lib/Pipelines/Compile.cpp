@@ -141,22 +141,6 @@ static void writeRuntimeAttributes(ModuleOp module, const CompileJob &job,
                     builder.getStrArrayAttr({llvm::StringRef(job.libraries)}));
 }
 
-static llvm::Error writeFile(const std::string &path,
-                             llvm::function_ref<void(raw_ostream &)> write) {
-  std::error_code error;
-  llvm::raw_fd_ostream file(path, error);
-  if (!error) {
-    write(file);
-    file.close();
-    error = file.error();
-    file.clear_error(); // else the destructor ends the process
-  }
-  if (!error)
-    return llvm::Error::success();
-  return llvm::createStringError("can't write \"" + path +
-                                 "\": " + error.message());
-}
-
 static llvm::Error copyLauncher(llvm::StringRef launcher,
                                 const std::string &target) {
   if (auto error = llvm::sys::fs::copy_file(launcher, target))
@@ -179,17 +163,9 @@ static llvm::Error writeRest(const StagedArtefact &artefact,
     return error;
   if (llvm::Error error = copyLauncher(job.launcher, artefact.path("train")))
     return error;
-  auto files =
-      recordFiles(artefact.folder(),
-                  {kProgramName.str(), "plan.toml", irName(Phase::Global),
-                   irName(Phase::Typed), irName(Phase::Scheduled)});
-  if (!files)
-    return files.takeError();
-  manifest["files"] = std::move(*files);
-  auto writeManifest = [&](raw_ostream &os) {
-    os << llvm::formatv("{0:2}\n", llvm::json::Value(std::move(manifest)));
-  };
-  return writeFile(artefact.path(kManifestName), writeManifest);
+  return writeManifest(artefact.folder(), std::move(manifest),
+                       {kProgramName.str(), "plan.toml", irName(Phase::Global),
+                        irName(Phase::Typed), irName(Phase::Scheduled)});
 }
 
 /// Lowers a scheduled module to a program, and finishes the artefact.

@@ -5,6 +5,7 @@
 // debugged without a model around it.
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassRegistry.h"
+#include "weft/Pipelines/Artefact.h"
 #include "weft/Pipelines/Pipelines.h"
 #include "weft/Target/Program.h"
 
@@ -37,8 +38,15 @@ public:
   }
 
   void runOnOperation() override {
-    if (failed(emitProgram(getOperation(), output, target)))
+    auto manifest = emitProgram(getOperation(), output, target);
+    if (failed(manifest))
+      return signalPassFailure();
+    if (llvm::Error error =
+            writeManifest(output, std::move(*manifest), {kProgramName.str()})) {
+      emitError(UnknownLoc::get(&getContext()))
+          << llvm::toString(std::move(error));
       signalPassFailure();
+    }
   }
 
 private:

@@ -5,6 +5,7 @@
 #include "weft/Plan/Config.h"
 
 #include "llvm/Support/FormatVariadic.h"
+#include <algorithm>
 
 using namespace weft;
 
@@ -36,6 +37,24 @@ static llvm::Error failure(const Config &config, llvm::StringRef axis,
   std::string origin = config.originOf(("mesh." + axis).str()).str();
   std::string place = origin == "default" ? "" : origin + ": ";
   return llvm::createStringError(place + "error: " + message);
+}
+
+static llvm::Error anotherWorld(const Config &config, llvm::ArrayRef<Axis> axes,
+                                int64_t ranks, int64_t world) {
+  // The axis to change: the one that most people scale.
+  int64_t others = ranks / config.mesh.dpShard;
+  std::string remedy = llvm::formatv("use --world {0}", ranks);
+  if (world % others == 0)
+    remedy += llvm::formatv(", or set mesh.dp_shard to {0}", world / others);
+  // The place to point at: an axis that somebody has set.
+  std::string blamed = "dp_shard";
+  for (const Axis &axis : axes)
+    if (config.originOf("mesh." + blamed) == "default")
+      blamed = axis.name;
+  return failure(config, blamed,
+                 llvm::formatv("the mesh has {0} = {1} ranks, but the world "
+                               "size is {2}: {3}",
+                               product(axes), ranks, world, remedy));
 }
 
 llvm::Error weft::resolveMesh(Config &config, std::optional<int64_t> world) {
@@ -89,18 +108,5 @@ llvm::Error weft::resolveMesh(Config &config, std::optional<int64_t> world) {
                                  ranks, kMaxRanks));
   if (!world || *world == ranks)
     return llvm::Error::success();
-  // The axis to change: the one that most people scale.
-  int64_t others = ranks / mesh.dpShard;
-  std::string remedy = llvm::formatv("use --world {0}", ranks);
-  if (*world % others == 0)
-    remedy += llvm::formatv(", or set mesh.dp_shard to {0}", *world / others);
-  // The place to point at: an axis that somebody has set.
-  std::string blamed = "dp_shard";
-  for (const Axis &axis : axes)
-    if (config.originOf("mesh." + blamed) == "default")
-      blamed = axis.name;
-  return failure(config, blamed,
-                 llvm::formatv("the mesh has {0} = {1} ranks, but the world "
-                               "size is {2}: {3}",
-                               product(axes), ranks, *world, remedy));
+  return anotherWorld(config, axes, ranks, *world);
 }

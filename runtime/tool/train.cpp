@@ -109,8 +109,10 @@ static int run(int argc, char **argv) {
     return 0;
   }
   catchSignals();
-  if (options.inProcess > 0)
+  if (options.inProcess > 0) {
+    checkInputs(program, options, options.inProcess);
     return runThreads(program, options);
+  }
 
   Bootstrap bootstrap = readBootstrap(processEnvironment);
   bootstrap.libraryFolders = program.descriptor.libraries;

@@ -107,7 +107,7 @@ def test_file(lab: Lab, tmp_path: Path, damage: Callable[[Lab, Path], tuple[list
     options, message = damage(lab, tmp_path)
     code, output = _run(lab.artefact("tiny", PAIR), lab.data("stream"), *options)
     assert code == INPUT, output
-    assert re.search(message, output), output
+    assert len(re.findall(message, output)) == 1, output  # by the launcher, not by every rank
 
 
 def test_world_of_another_size(lab: Lab) -> None:
@@ -117,7 +117,7 @@ def test_world_of_another_size(lab: Lab) -> None:
     assert "[rank 0/1] mesh (dp_shard = 2) needs 2 ranks: got 1\nnote: start 2 ranks, or compile for another mesh" in output
     code, output = _tool(*command, "--spawn", 3)
     assert code == USAGE
-    assert output.count("mesh (dp_shard = 2) needs 2 ranks: got 3") == 3
+    assert output.count("mesh (dp_shard = 2) needs 2 ranks: got 3") == 1  # by the launcher, before there are ranks
 
 
 @pytest.mark.parametrize("tensor", ["model.norm.weight", "model.layers.0.self_attn.v_proj.weight"])
@@ -170,7 +170,7 @@ def test_a_killed_rank_ends_the_run(lab: Lab) -> None:
     assert run.returncode == PEER
     assert "weft: rank 2 was killed by signal 9 (Killed); the others leave" in errors
     for rank in (0, 1, 3):
-        assert re.search(rf"\[rank {rank}/4\] .*rank 2 (died|is gone)", errors), errors
+        assert re.search(rf"\[rank {rank}/4\] .*rank 2 died", errors), errors
 
 
 def test_edited_layout(lab: Lab, tmp_path: Path) -> None:

@@ -103,6 +103,21 @@ def test_incomplete_weights_are_refused(tiny: Exported, tmp_path: Path) -> None:
     assert run.code == 3 and "cannot be loaded" in run.err
 
 
+def test_windows_are_refused_with_the_remedy(tmp_path: Path) -> None:
+    """The key of the configuration is named, not the function that makes the mask; a window as long as the sequence is none."""
+    config = json.loads((EXAMPLES / "tiny.json").read_text()) | {"model_type": "mistral", "sliding_window": 8}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    run = run_main(main, "--hf", tmp_path, "--weights", "none", "--batch", 2, "--seq", 16, "-o", tmp_path / "m")
+    assert run.code == 4
+    assert 'got sliding_window = 8 for --seq 16; set "sliding_window": null in the configuration' in run.err
+    assert run_main(main, "--hf", tmp_path, "--weights", "none", "--batch", 2, "--seq", 8, "-o", tmp_path / "m").code == 0
+
+
+def test_unwritable_output(tmp_path: Path) -> None:
+    run = run_main(main, "--hf", EXAMPLES / "tiny.json", "--weights", "none", "--batch", 2, "--seq", 8, "-o", "/proc/x")
+    assert (run.code, run.err) == (13, 'error: cannot write "/proc/x": No such file or directory\n')
+
+
 def test_shapes_only(shapes_only: Exported, tiny: Exported) -> None:
     """No parameter is stored; each says how it is made. The ops are the same."""
     assert load_file(shapes_only.folder / "weights/model.safetensors").keys() == {"model.rotary_emb.inv_freq"}

@@ -36,6 +36,7 @@ static int printKeys(const std::string &only) {
     };
     detail("default", key.defaultText);
     detail("values", key.allowed);
+    detail("range", key.interval);
     detail("in this version", key.supported);
   }
   if (isFound)

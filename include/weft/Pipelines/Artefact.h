@@ -8,6 +8,7 @@
 
 #include "llvm/Support/Error.h"
 #include "llvm/Support/JSON.h"
+#include "llvm/Support/raw_ostream.h"
 
 namespace weft {
 
@@ -36,9 +37,14 @@ private:
   bool isTargetNew = false;
 };
 
-/// `{"program.so": {"bytes": 1024, "hash": "..."}, ...}` of files in `folder`.
-llvm::Expected<llvm::json::Object>
-recordFiles(llvm::StringRef folder, llvm::ArrayRef<std::string> names);
+/// Writes a file; the error names it.
+llvm::Error writeFile(const std::string &path,
+                      llvm::function_ref<void(llvm::raw_ostream &)> write);
+
+/// Writes `manifest` into `folder`, with size and hash of the files `names`:
+/// `"files": {"program.so": {"bytes": 1024, "hash": "..."}, ...}`.
+llvm::Error writeManifest(llvm::StringRef folder, llvm::json::Object manifest,
+                          llvm::ArrayRef<std::string> names);
 
 /// The manifest of an artefact. An error says why there is none to read.
 llvm::Expected<llvm::json::Object> readManifest(llvm::StringRef artefact);
