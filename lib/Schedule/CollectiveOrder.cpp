@@ -9,8 +9,10 @@ using namespace weft;
 namespace {
 class Walk {
 public:
-  Walk(const Mesh &mesh, llvm::ArrayRef<llvm::ArrayRef<CollectiveCall>> calls)
-      : mesh(mesh), calls(calls), position(calls.size(), 0) {}
+  /// `walked` has the ranks that `calls` are of; they are named as in `mesh`.
+  Walk(const Mesh &mesh, const Mesh &walked,
+       llvm::ArrayRef<llvm::ArrayRef<CollectiveCall>> calls)
+      : named(mesh), mesh(walked), calls(calls), position(calls.size(), 0) {}
 
   std::optional<std::string> run();
 
@@ -31,7 +33,11 @@ private:
     return call ? "waits in \"" + call->what + "\"" : "has ended";
   }
 
-  const Mesh &mesh;
+  std::string nameOf(int64_t rank) const {
+    return "rank " + std::to_string(named.rankOf(mesh.coordinates(rank)));
+  }
+
+  const Mesh &named, &mesh;
   llvm::ArrayRef<llvm::ArrayRef<CollectiveCall>> calls;
   std::vector<size_t> position;
 };
@@ -58,8 +64,8 @@ std::optional<std::string> Walk::run() {
     if (!head(rank))
       continue;
     int64_t peer = missingPeer(rank, mesh.group(rank, head(rank)->atoms));
-    return "rank " + std::to_string(rank) + " " + describe(rank) +
-           " for rank " + std::to_string(peer) + ", which " + describe(peer);
+    return nameOf(rank) + " " + describe(rank) + " for " + nameOf(peer) +
+           ", which " + describe(peer);
   }
   return std::nullopt;
 }
@@ -67,5 +73,19 @@ std::optional<std::string> Walk::run() {
 std::optional<std::string>
 weft::proveOrder(const Mesh &mesh,
                  llvm::ArrayRef<llvm::ArrayRef<CollectiveCall>> calls) {
-  return Walk(mesh, calls).run();
+  return Walk(mesh, mesh, calls).run();
+}
+
+std::optional<std::string>
+weft::proveOrder(const Mesh &mesh, llvm::ArrayRef<int> atoms,
+                 llvm::ArrayRef<llvm::ArrayRef<CollectiveCall>> calls) {
+  llvm::SmallVector<MeshAxis> axes(mesh.axes());
+  for (int atom = 0, first = 0; atom < mesh.numAtoms(); ++atom) {
+    int axis = mesh.axisOfAtom(atom);
+    if (atom > 0 && mesh.axisOfAtom(atom - 1) != axis)
+      first = atom;
+    if (!llvm::is_contained(atoms, atom))
+      axes[axis].factors[atom - first] = 1;
+  }
+  return Walk(mesh, Mesh(axes), calls).run();
 }

@@ -41,3 +41,14 @@ TEST(CollectiveOrder, a_cycle_over_two_axes_is_found) {
   EXPECT_EQ(prove({{a, d}, {d, a}, {d, a}, {a, d}}),
             "rank 0 waits in \"a\" for rank 1, which waits in \"d\"");
 }
+
+// Lists that differ along tp only: two ranks stand for any number.
+TEST(CollectiveOrder, ranks_with_one_list_are_walked_once) {
+  Mesh large({MeshAxis{"dp", {1 << 20}}, MeshAxis{"tp", {2, 2}}});
+  CollectiveCall over{"over", {0, 2}}, a{"a", {1}}, b{"b", {1}};
+  Calls one = {over, a, b}, other = {over, b, a};
+  EXPECT_EQ(proveOrder(large, {}, {one}), std::nullopt);
+  EXPECT_EQ(proveOrder(large, {1}, {one, one}), std::nullopt);
+  EXPECT_EQ(proveOrder(large, {1}, {one, other}),
+            "rank 0 waits in \"a\" for rank 2, which waits in \"b\"");
+}

@@ -34,6 +34,17 @@ std::optional<std::string>
 proveOrder(const Mesh &mesh,
            llvm::ArrayRef<llvm::ArrayRef<CollectiveCall>> calls);
 
+/// The same where lists differ along `atoms` only: `calls` has one list per
+/// coordinate on them, the first atom outermost. Ranks that share those
+/// coordinates stand at the same call at any time, so one of them is walked
+/// for all: the cost does not depend on the size of the other axes.
+///
+///   mesh <dp = 8, tp = 2>, atoms {}     1 rank is walked for 16
+///   mesh <dp = 8, tp = 2>, atoms {tp}   2 ranks are walked for 16
+std::optional<std::string>
+proveOrder(const Mesh &mesh, llvm::ArrayRef<int> atoms,
+           llvm::ArrayRef<llvm::ArrayRef<CollectiveCall>> calls);
+
 } // namespace weft
 
 #endif // WEFT_SCHEDULE_COLLECTIVEORDER_H
