@@ -12,6 +12,7 @@
 //      where its last operand is known, and what uses its results moves behind
 //      it.
 // Order among buckets is program order, the same on all ranks.
+#include "BlockOrder.h"
 #include "weft/Transforms/Passes.h"
 #include "weft/Transforms/Units.h"
 #include "llvm/ADT/MapVector.h"
@@ -27,20 +28,35 @@ using namespace mlir;
 using namespace weft;
 
 namespace {
-/// What collectives of one bucket have in common.
-struct BucketKey {
-  StringAttr name; // op name
-  Attribute axes, kind, unit;
-  bool isBackward;
-
-  auto tie() const { return std::tie(name, axes, kind, unit, isBackward); }
-  bool operator==(const BucketKey &other) const { return tie() == other.tie(); }
-};
+/// What collectives of one bucket have in common: name of the op, axes, kind,
+/// unit, and whether they are of backward.
+using BucketKey = std::tuple<StringAttr, Attribute, Attribute, Attribute, int>;
 
 struct Bucket {
-  BucketKey key;
   SmallVector<Operation *> members;
   int64_t bytes = 0;
+};
+
+/// One function's buckets.
+class Bucketing {
+public:
+  Bucketing(func::FuncOp function, SymbolTable &symbols)
+      : function(function), symbols(symbols), order(function.front()) {}
+
+  void run(int64_t bucketBytes);
+
+private:
+  void hoistToOperands();
+  SmallVector<Bucket> collectBuckets(int64_t bucketBytes);
+  Operation *firstUser(ArrayRef<Operation *> ops);
+  void moveOperandsBefore(const Bucket &bucket, Operation *place);
+  void moveUsersBehind(Operation *op);
+  bool isCyclic(const Bucket &bucket);
+  void build(const Bucket &bucket);
+
+  func::FuncOp function;
+  SymbolTable &symbols;
+  BlockOrder order;
 };
 } // namespace
 
@@ -51,12 +67,12 @@ static int64_t operandBytes(Operation *op) {
   return bytes;
 }
 
-/// Collects the buckets of a function in order of their first member.
-static SmallVector<Bucket> collectBuckets(func::FuncOp function,
-                                          SymbolTable &symbols,
-                                          int64_t bucketBytes) {
+/// Collects the buckets of a function in order of their first member. An op
+/// joins the first bucket of its key that has room.
+SmallVector<Bucket> Bucketing::collectBuckets(int64_t bucketBytes) {
   auto backward = backwardOps(function);
   SmallVector<Bucket> buckets;
+  llvm::DenseMap<BucketKey, SmallVector<size_t, 1>> open;
   for (Operation &op : function.front()) {
     bool isGather = isa<dist::AllGatherOp>(op);
     if (!isGather && !isa<dist::AllReduceOp, dist::ReduceScatterOp>(op))
@@ -70,27 +86,31 @@ static SmallVector<Bucket> collectBuckets(func::FuncOp function,
       continue;
     bool mayCross = !isGather && bucketBytes > 0;
     bool isBackward = op.hasAttr("recomputed") || backward.contains(&op);
-    BucketKey key{op.getName().getIdentifier(), op.getAttr("axes"),
-                  op.getAttr("kind"), mayCross ? Attribute() : unit,
-                  isBackward};
+    auto &candidates =
+        open[{op.getName().getIdentifier(), op.getAttr("axes"),
+              op.getAttr("kind"), mayCross ? Attribute() : unit, isBackward}];
     int64_t bytes = operandBytes(&op);
-    Bucket *bucket = llvm::find_if(buckets, [&](Bucket &candidate) {
-      return candidate.key == key &&
-             (!mayCross || candidate.bytes + bytes <= bucketBytes);
+    auto *found = llvm::find_if(candidates, [&](size_t candidate) {
+      return !mayCross || buckets[candidate].bytes + bytes <= bucketBytes;
     });
-    if (bucket == buckets.end())
-      bucket = &buckets.emplace_back(Bucket{key, {}, 0});
-    bucket->members.push_back(&op);
-    bucket->bytes += bytes;
+    if (found == candidates.end()) {
+      found = candidates.insert(found, buckets.size());
+      buckets.emplace_back();
+    }
+    Bucket &bucket = buckets[*found];
+    bucket.members.push_back(&op);
+    bucket.bytes += bytes;
+    if (mayCross && bucket.bytes >= bucketBytes)
+      candidates.erase(found);
   }
   return buckets;
 }
 
-static Operation *firstUser(ArrayRef<Operation *> ops) {
+Operation *Bucketing::firstUser(ArrayRef<Operation *> ops) {
   Operation *first = nullptr;
   for (Operation *op : ops)
     for (Operation *user : op->getUsers())
-      if (!first || user->isBeforeInBlock(first))
+      if (!first || order.isBefore(user, first))
         first = user;
   return first;
 }
@@ -125,55 +145,57 @@ static Operation *merge(OpBuilder &builder, const Bucket &bucket) {
 
 /// Moves what makes the members' operands before `place`. A parameter's forms
 /// depend on it alone, so all of it may move.
-static void moveOperandsBefore(const Bucket &bucket, Operation *place) {
+void Bucketing::moveOperandsBefore(const Bucket &bucket, Operation *place) {
   SmallVector<Operation *> work(bucket.members);
   SetVector<Operation *> late;
   while (!work.empty())
     for (Value operand : work.pop_back_val()->getOperands())
       if (Operation *op = operand.getDefiningOp();
-          op && !op->isBeforeInBlock(place) && late.insert(op))
+          op && !order.isBefore(op, place) && late.insert(op))
         work.push_back(op);
   SmallVector<Operation *> ordered(late.getArrayRef());
-  llvm::sort(ordered,
-             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+  order.sort(ordered);
   for (Operation *op : ordered)
-    op->moveBefore(place);
+    order.moveBefore(op, place);
 }
 
 /// Moves everything before `op` that uses its results behind it.
-static void moveUsersBehind(Operation *op) {
+void Bucketing::moveUsersBehind(Operation *op) {
   SmallVector<Operation *> work = {op};
   SetVector<Operation *> early;
   while (!work.empty())
     for (Operation *user : work.pop_back_val()->getUsers())
-      if (user->isBeforeInBlock(op) && early.insert(user))
+      if (order.isBefore(user, op) && early.insert(user))
         work.push_back(user);
   SmallVector<Operation *> ordered(early.getArrayRef());
-  llvm::sort(ordered,
-             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+  order.sort(ordered);
   Operation *after = op;
   for (Operation *user : ordered) {
-    user->moveAfter(after);
+    order.moveAfter(user, after);
     after = user;
   }
 }
 
 /// True if an operand of the bucket depends on a result of one of its members.
-static bool isCyclic(const Bucket &bucket) {
-  llvm::DenseSet<Operation *> reached(bucket.members.begin(),
+/// What comes behind the last member is no operand of any.
+bool Bucketing::isCyclic(const Bucket &bucket) {
+  llvm::DenseSet<Operation *> members(bucket.members.begin(),
                                       bucket.members.end());
   SmallVector<Operation *> work(bucket.members);
+  order.sort(work);
+  Operation *last = work.back();
+  llvm::DenseSet<Operation *> reached;
   while (!work.empty())
     for (Operation *user : work.pop_back_val()->getUsers()) {
-      if (llvm::is_contained(bucket.members, user))
+      if (members.contains(user))
         return true;
-      if (reached.insert(user).second)
+      if (order.isBefore(user, last) && reached.insert(user).second)
         work.push_back(user);
     }
   return false;
 }
 
-static void build(const Bucket &bucket) {
+void Bucketing::build(const Bucket &bucket) {
   bool isGather = isa<dist::AllGatherOp>(bucket.members.front());
   if (bucket.members.size() > 1 && isCyclic(bucket))
     return;
@@ -183,35 +205,53 @@ static void build(const Bucket &bucket) {
       return;
     moveOperandsBefore(bucket, user);
     OpBuilder builder(user);
-    merge(builder, bucket);
+    order.add(merge(builder, bucket));
   } else {
     if (bucket.members.size() == 1)
       return;
-    OpBuilder builder(bucket.members.back());
-    moveUsersBehind(merge(builder, bucket));
+    SmallVector<Operation *> members(bucket.members);
+    order.sort(members);
+    OpBuilder builder(members.back());
+    Operation *merged = merge(builder, bucket);
+    order.add(merged);
+    moveUsersBehind(merged);
   }
-  for (Operation *member : bucket.members)
+  for (Operation *member : bucket.members) {
+    order.forget(member);
     member->erase();
+  }
 }
 
 /// Moves reductions and accumulations up to where their operands are known.
-static void hoistToOperands(func::FuncOp function, SymbolTable &symbols) {
+void Bucketing::hoistToOperands() {
+  // The last op that was moved behind an op.
+  llvm::DenseMap<Operation *, Operation *> tails;
   for (Operation &op :
        llvm::make_early_inc_range(function.front().without_terminator())) {
     if (!isLinkToSlot(&op) || !unitOfDestination(op.getResult(0), symbols))
       continue;
-    Operation *last = nullptr;
+    Operation *first = nullptr;
     for (Value operand : op.getOperands())
       if (Operation *definition = operand.getDefiningOp();
-          definition && (!last || last->isBeforeInBlock(definition)))
-        last = definition;
+          definition && (!first || order.isBefore(first, definition)))
+        first = definition;
+    if (!first)
+      continue;
     // Behind what was moved there before, so that order is kept.
-    while (last && last->getNextNode() != &op &&
-           isLinkToSlot(last->getNextNode()))
+    Operation *last = tails.lookup(first) ? tails.lookup(first) : first;
+    while (last->getNextNode() != &op && isLinkToSlot(last->getNextNode()))
       last = last->getNextNode();
-    if (last && last->getNextNode() != &op)
-      op.moveAfter(last);
+    if (last->getNextNode() == &op)
+      continue;
+    order.moveAfter(&op, last);
+    tails[first] = &op;
   }
+}
+
+void Bucketing::run(int64_t bucketBytes) {
+  hoistToOperands();
+  for (const Bucket &bucket : collectBuckets(bucketBytes))
+    build(bucket);
 }
 
 namespace {
@@ -221,12 +261,8 @@ struct BucketCollectivesPass
 
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
-    for (auto function : getOperation().getOps<func::FuncOp>()) {
-      hoistToOperands(function, symbols);
-      for (const Bucket &bucket :
-           collectBuckets(function, symbols, bucketBytes))
-        build(bucket);
-    }
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      Bucketing(function, symbols).run(bucketBytes);
   }
 };
 } // namespace

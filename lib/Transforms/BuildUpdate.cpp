@@ -47,6 +47,7 @@ private:
   Norm norm;
   SmallVector<LossTerm> terms;
   SmallVector<Trained> gradients;
+  std::optional<SlotTable> slots;
 };
 
 } // namespace
@@ -79,12 +80,10 @@ LogicalResult BuildUpdatePass::read() {
     return getOperation().emitError(
         "module has no loss term: got no slot with a coefficient");
   gradients.clear();
-  llvm::StringMap<pipe::SlotOp> slots;
-  for (auto slot : getOperation().getOps<pipe::SlotOp>())
-    slots[slot.getSymName()] = slot;
+  slots.emplace(getOperation());
   for (auto slot : getOperation().getOps<pipe::SlotOp>())
     if (slot.getKind() == "gradient" && slot.getLifetime() == "run")
-      gradients.push_back({slot, slots.lookup(*slot.getOf())});
+      gradients.push_back({slot, slots->lookup(*slot.getOf())});
   return success();
 }
 
@@ -94,8 +93,8 @@ StringRef BuildUpdatePass::scalarSlot(StringRef name, Type elementType,
   if (size)
     shape.push_back(size);
   Location loc = NameLoc::get(StringAttr::get(&getContext(), name));
-  getOrCreateSlot(getOperation(), loc, name,
-                  RankedTensorType::get(shape, elementType), "scalar", "run");
+  slots->getOrCreate(loc, name, RankedTensorType::get(shape, elementType),
+                     "scalar", "run");
   return name;
 }
 
@@ -130,9 +129,8 @@ void BuildUpdatePass::updateParameter(SlotFunction &update,
   auto wish = parameter.getOptimizerAttr();
   for (StringRef prefix : rule.stateNames()) {
     names.push_back((prefix + "." + parameter.getSymName()).str());
-    pipe::SlotOp state =
-        getOrCreateSlot(getOperation(), e.loc, names.back(),
-                        nn::plainType(gradient), "optimizer", "run");
+    pipe::SlotOp state = slots->getOrCreate(
+        e.loc, names.back(), nn::plainType(gradient), "optimizer", "run");
     state.setOfAttr(FlatSymbolRefAttr::get(parameter));
     state.setUnitAttr(parameter.getUnitAttr());
     state.setConstraintAttr(wish ? wish : slot.getConstraintAttr());
@@ -191,12 +189,13 @@ void BuildUpdatePass::runOnOperation() {
   if (failed(read()))
     return signalPassFailure();
   scalarSlot("fingerprint", Float64Type::get(&getContext()), /*size=*/4);
-  module.lookupSymbol<pipe::SlotOp>("fingerprint")
+  slots->lookup("fingerprint")
       .setConstraintAttr(
           wishForAxes(&getContext(), kStageAxes, Placement::partial(0)));
   SlotFunction update = SlotFunction::create(
-      module, nn::derivedLoc(stage.getLoc(), "update"), "stage0_update");
+      *slots, nn::derivedLoc(stage.getLoc(), "update"), "stage0_update");
   Totals totals = buildTotals(update, terms, gradients, norm);
   updateParameters(update, totals);
   writeMetrics(update, totals);
+  update.finish();
 }

@@ -51,14 +51,14 @@ static SmallVector<Value> accumulateSums(SlotFunction &stage,
   return seeds;
 }
 
-static pipe::SlotOp createGradientSlot(ModuleOp module, pipe::SlotOp parameter,
+static pipe::SlotOp createGradientSlot(SlotTable &slots, pipe::SlotOp parameter,
                                        StringRef suffix, StringRef lifetime) {
   auto type = cast<RankedTensorType>(parameter.getType());
-  Type f32 = Float32Type::get(module.getContext());
+  Type f32 = Float32Type::get(parameter.getContext());
   pipe::SlotOp slot =
-      pipe::createSlot(module, nn::derivedLoc(parameter.getLoc(), "grad"),
-                       ("g." + parameter.getSymName() + suffix).str(),
-                       type.clone(f32), "gradient", lifetime);
+      slots.create(nn::derivedLoc(parameter.getLoc(), "grad"),
+                   ("g." + parameter.getSymName() + suffix).str(),
+                   type.clone(f32), "gradient", lifetime);
   slot.setOfAttr(FlatSymbolRefAttr::get(parameter));
   slot.setUnitAttr(parameter.getUnitAttr());
   auto wish = parameter.getGradientAttr();
@@ -83,14 +83,14 @@ static dist::ConstraintAttr openConstraint(pipe::SlotOp gradient) {
 
 /// Adds `cotangent` to the parameter's gradient slot, or to its open slot. The
 /// tp of the weight's use flows back, the sharding of its state does not.
-static void accumulateGradient(ModuleOp module, SlotFunction &stage,
+static void accumulateGradient(SlotTable &slots, SlotFunction &stage,
                                pipe::SlotOp parameter, Value cotangent) {
-  pipe::SlotOp slot = createGradientSlot(module, parameter, "", "run");
+  pipe::SlotOp slot = createGradientSlot(slots, parameter, "", "run");
   nn::Expressions e = stage.at(slot.getLoc());
   Value gradient = e.cast(cotangent, e.builder.getF32Type());
   if (parameter.getReduce() == "last") {
     dist::ConstraintAttr open = openConstraint(slot);
-    slot = createGradientSlot(module, parameter, ".open", "step");
+    slot = createGradientSlot(slots, parameter, ".open", "step");
     slot.setConstraintAttr(open);
   } else {
     gradient = constrain(e, gradient, slot.getConstraintAttr());
@@ -104,14 +104,14 @@ static void accumulateGradient(ModuleOp module, SlotFunction &stage,
 }
 
 /// Makes @stage0_reduce: open slots to gradient slots, once a step.
-static void buildReduce(ModuleOp module, SlotFunction &stage,
+static void buildReduce(const SlotTable &slots, SlotFunction &stage,
                         ArrayRef<pipe::SlotOp> parameters) {
   Location loc = nn::derivedLoc(stage.function.getLoc(), "reduce");
-  SlotFunction reduce = SlotFunction::create(module, loc, "stage0_reduce");
+  SlotFunction reduce = SlotFunction::create(slots, loc, "stage0_reduce");
   SmallVector<std::pair<std::string, Value>> zeros;
   for (pipe::SlotOp parameter : parameters) {
     std::string name = ("g." + parameter.getSymName()).str();
-    auto slot = module.lookupSymbol<pipe::SlotOp>(name);
+    pipe::SlotOp slot = slots.lookup(name);
     nn::Expressions e = reduce.at(slot.getLoc());
     Value open = reduce.read(name + ".open");
     reduce.write(name, constrain(e, open, slot.getConstraintAttr()));
@@ -119,6 +119,7 @@ static void buildReduce(ModuleOp module, SlotFunction &stage,
   }
   for (const auto &[name, zero] : zeros)
     reduce.write(name, zero);
+  reduce.finish();
 }
 
 namespace {
@@ -132,23 +133,25 @@ struct DifferentiatePass
     SmallVector<LossTerm> terms = lossTerms(getOperation());
     if (failed(verifySeeds(model, terms)))
       return signalPassFailure();
-    llvm::StringMap<pipe::SlotOp> slots;
-    for (auto slot : getOperation().getOps<pipe::SlotOp>())
-      slots[slot.getSymName()] = slot;
+    SlotTable slots(getOperation());
     SmallVector<Value> sums;
     for (const LossTerm &term : terms)
       sums.push_back(model.front().getTerminator()->getOperand(
           pipe::resultOfSlot(model, term.sum)));
 
-    SlotFunction stage(model);
+    SlotFunction stage(model, slots);
     SmallVector<Value> seeds = accumulateSums(stage, terms);
-    Backward backward(model, slots);
+    stage.finish(); // backward asks for the arguments' slots
+    Backward backward(model, slots.byName());
     backward.findActive();
     for (auto [sum, seed] : llvm::zip_equal(sums, seeds))
       backward.seed(sum, seed);
-    if (failed(backward.run()))
+    LogicalResult isReversed = backward.run();
+    if (succeeded(isReversed))
+      accumulateGradients(slots, stage, backward);
+    stage.finish();
+    if (failed(isReversed))
       return signalPassFailure();
-    accumulateGradients(stage, backward);
     eraseDeadOps(model);
     model.setName("stage0");
   }
@@ -168,7 +171,8 @@ struct DifferentiatePass
     return success();
   }
 
-  void accumulateGradients(SlotFunction &stage, Backward &backward) {
+  void accumulateGradients(SlotTable &slots, SlotFunction &stage,
+                           Backward &backward) {
     SmallVector<std::pair<pipe::SlotOp, Value>> gradients;
     for (BlockArgument argument : stage.function.getArguments()) {
       pipe::SlotOp slot = backward.slotOf(argument);
@@ -183,12 +187,12 @@ struct DifferentiatePass
     }
     SmallVector<pipe::SlotOp> last;
     for (auto [slot, cotangent] : gradients) {
-      accumulateGradient(getOperation(), stage, slot, cotangent);
+      accumulateGradient(slots, stage, slot, cotangent);
       if (slot.getReduce() == "last")
         last.push_back(slot);
     }
     if (!last.empty())
-      buildReduce(getOperation(), stage, last);
+      buildReduce(slots, stage, last);
   }
 };
 

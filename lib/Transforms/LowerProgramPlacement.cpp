@@ -3,6 +3,7 @@
 // In-place decisions: a write is legal when every read of the old content
 // comes before it, or happens in the same op at the same element.
 #include "LowerProgramPlacement.h"
+#include "SlotFunction.h"
 #include "weft/IR/Prog/Prog.h"
 
 using namespace mlir;
@@ -43,7 +44,8 @@ namespace {
 
 class PlacementPlanner {
 public:
-  explicit PlacementPlanner(func::FuncOp function) : function(function) {
+  explicit PlacementPlanner(func::FuncOp function)
+      : function(function), arguments(argumentsBySlot(function)) {
     for (Operation &op : function.front())
       if (!isa<nn::ReshapeOp>(op))
         for (OpOperand &operand : op.getOpOperands())
@@ -76,6 +78,7 @@ private:
   }
 
   func::FuncOp function;
+  DenseMap<Attribute, BlockArgument> arguments;
   DenseMap<Value, SmallVector<OpOperand *>> uses;
   BufferPlacement placement;
 };
@@ -106,8 +109,7 @@ bool PlacementPlanner::mayComputeIn(Value root, Value old) {
 
 void PlacementPlanner::placeResult(unsigned number) {
   FlatSymbolRefAttr slot = pipe::slotOfResult(function, number);
-  int argument = pipe::argumentOfSlot(function, slot.getValue());
-  Value old = argument < 0 ? Value() : function.getArgument(argument);
+  Value old = arguments.lookup(slot);
   Value root = rootOf(function.front().getTerminator()->getOperand(number));
   if (root == old)
     return;

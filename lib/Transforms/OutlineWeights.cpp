@@ -26,14 +26,15 @@ using namespace weft;
 
 /// Succeeds unless an operand of `op` is an argument bound to other than a
 /// batch input.
-static LogicalResult verifyReadsInputs(func::FuncOp model, Operation *op,
+static LogicalResult verifyReadsInputs(const SlotTable &slots,
+                                       func::FuncOp model, Operation *op,
                                        StringRef weight) {
   for (Value operand : op->getOperands()) {
     auto argument = dyn_cast<BlockArgument>(operand);
     if (!argument)
       continue;
     auto name = pipe::slotOfArgument(model, argument.getArgNumber());
-    auto slot = SymbolTable::lookupNearestSymbolFrom<pipe::SlotOp>(model, name);
+    pipe::SlotOp slot = slots.lookup(name.getValue());
     if (slot.getKind() != "input")
       return op->emitError("\"")
              << weight << "\" depends on more than the batch: got slot \""
@@ -44,15 +45,15 @@ static LogicalResult verifyReadsInputs(func::FuncOp model, Operation *op,
 }
 
 /// Adds the ops that `value` is computed from to `slice`.
-static LogicalResult collectSlice(func::FuncOp model, Value value,
-                                  StringRef weight,
+static LogicalResult collectSlice(const SlotTable &slots, func::FuncOp model,
+                                  Value value, StringRef weight,
                                   llvm::SetVector<Operation *> &slice) {
   size_t next = slice.size();
   if (Operation *op = value.getDefiningOp())
     slice.insert(op);
   for (; next < slice.size(); ++next) {
     Operation *op = slice[next];
-    if (failed(verifyReadsInputs(model, op, weight)))
+    if (failed(verifyReadsInputs(slots, model, op, weight)))
       return failure();
     for (Value operand : op->getOperands())
       if (Operation *producer = operand.getDefiningOp())
@@ -61,11 +62,11 @@ static LogicalResult collectSlice(func::FuncOp model, Value value,
   return success();
 }
 
-static void buildWeigh(ModuleOp module, func::FuncOp model,
+static void buildWeigh(const SlotTable &slots, func::FuncOp model,
                        const llvm::SetVector<Operation *> &slice,
                        ArrayRef<std::pair<LossTerm, Value>> weights) {
   Location loc = nn::derivedLoc(model.getLoc(), "weigh");
-  SlotFunction weigh = SlotFunction::create(module, loc, "weigh");
+  SlotFunction weigh = SlotFunction::create(slots, loc, "weigh");
   IRMapping mapping;
   auto isNeeded = [&](BlockArgument argument) {
     return llvm::is_contained(llvm::make_second_range(weights), argument) ||
@@ -87,27 +88,28 @@ static void buildWeigh(ModuleOp module, func::FuncOp model,
     Value sum = e.add(weigh.read(term.weight), mapping.lookup(weight));
     weigh.write(term.weight, sum);
   }
+  weigh.finish();
 }
 
-static void buildSeed(ModuleOp module, Location modelLoc,
+static void buildSeed(SlotTable &slots, Location modelLoc,
                       ArrayRef<LossTerm> terms) {
   Location loc = nn::derivedLoc(modelLoc, "seed");
-  SlotFunction seed = SlotFunction::create(module, loc, "seed");
+  SlotFunction seed = SlotFunction::create(slots, loc, "seed");
   nn::Expressions e = seed.at(loc);
   SmallVector<Value> parts;
   for (const LossTerm &term : terms)
     parts.push_back(seed.read(term.weight));
   SmallVector<Value> totals = constrainTogether(
       e, parts,
-      wishForAxes(module.getContext(), kDataAxes, Placement::replicate(0)));
+      wishForAxes(loc.getContext(), kDataAxes, Placement::replicate(0)));
   for (auto [term, total] : llvm::zip_equal(terms, totals)) {
     e.loc = nn::derivedLoc(term.slot->getLoc(), "seed");
-    getOrCreateSlot(module, e.loc, term.seed, nn::plainType(total), "scalar",
-                    "step");
+    slots.getOrCreate(e.loc, term.seed, nn::plainType(total), "scalar", "step");
     Value quotient = e.div(e.constant(total, term.coefficient), total);
     Value isEmpty = e.compare(nn::Predicate::eq, total, 0.0);
     seed.write(term.seed, e.select(isEmpty, e.constant(total, 0), quotient));
   }
+  seed.finish();
 }
 
 static void dropWeights(func::FuncOp model, ArrayRef<LossTerm> terms) {
@@ -128,6 +130,7 @@ struct OutlineWeightsPass
     auto model = module.lookupSymbol<func::FuncOp>("model");
     if (!model || module.lookupSymbol("weigh"))
       return;
+    SlotTable slots(module);
     SmallVector<LossTerm> terms = lossTerms(module);
     SmallVector<std::pair<LossTerm, Value>> weights;
     llvm::SetVector<Operation *> slice;
@@ -139,14 +142,14 @@ struct OutlineWeightsPass
         return signalPassFailure();
       }
       Value weight = model.front().getTerminator()->getOperand(index);
-      if (failed(collectSlice(model, weight, term.weight, slice)))
+      if (failed(collectSlice(slots, model, weight, term.weight, slice)))
         return signalPassFailure();
       weights.push_back({term, weight});
     }
     for (const LossTerm &term : terms)
-      markAccumulator(module.lookupSymbol<pipe::SlotOp>(term.weight));
-    buildWeigh(module, model, slice, weights);
-    buildSeed(module, model.getLoc(), terms);
+      markAccumulator(slots.lookup(term.weight));
+    buildWeigh(slots, model, slice, weights);
+    buildSeed(slots, model.getLoc(), terms);
     dropWeights(model, terms);
   }
 };

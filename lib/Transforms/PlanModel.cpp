@@ -3,6 +3,7 @@
 // Reading the names of a model from its IR, and small parts that the decisions
 // share.
 #include "PlanModel.h"
+#include "SlotFunction.h"
 #include "weft/Transforms/ApplyPlan.h"
 #include "llvm/ADT/StringSet.h"
 
@@ -59,13 +60,12 @@ FailureOr<PlanModel> PlanModel::read(ModuleOp module) {
   llvm::StringSet<> known;
   for (const std::string &name : model.modules)
     known.insert(name);
+  auto arguments = argumentsBySlot(model.function);
   for (auto slot : module.getOps<pipe::SlotOp>()) {
     if (slot.getKind() != "parameter")
       continue;
-    PlanParameter parameter{slot, namesOf(slot), {}};
-    int index = pipe::argumentOfSlot(model.function, slot.getSymName());
-    if (index >= 0)
-      parameter.value = model.function.getArgument(index);
+    PlanParameter parameter{slot, namesOf(slot),
+                            arguments.lookup(FlatSymbolRefAttr::get(slot))};
     for (const std::string &name : parameter.names) {
       StringRef owner = StringRef(name).rsplit('.').first;
       if (known.insert(owner).second)

@@ -56,12 +56,23 @@ SmallVector<LossTerm> weft::lossTerms(ModuleOp module) {
   return terms;
 }
 
-pipe::SlotOp weft::getOrCreateSlot(ModuleOp module, Location loc,
-                                   StringRef name, RankedTensorType type,
-                                   StringRef kind, StringRef lifetime) {
-  if (auto slot = module.lookupSymbol<pipe::SlotOp>(name))
-    return slot;
-  return pipe::createSlot(module, loc, name, type, kind, lifetime);
+SlotTable::SlotTable(ModuleOp module) : module(module) {
+  for (auto slot : module.getOps<pipe::SlotOp>())
+    slots[slot.getSymName()] = slot;
+}
+
+pipe::SlotOp SlotTable::create(Location loc, StringRef name,
+                               RankedTensorType type, StringRef kind,
+                               StringRef lifetime) {
+  return slots[name] =
+             pipe::createSlot(module, loc, name, type, kind, lifetime);
+}
+
+pipe::SlotOp SlotTable::getOrCreate(Location loc, StringRef name,
+                                    RankedTensorType type, StringRef kind,
+                                    StringRef lifetime) {
+  pipe::SlotOp known = lookup(name);
+  return known ? known : create(loc, name, type, kind, lifetime);
 }
 
 void weft::markAccumulator(pipe::SlotOp slot) {
@@ -78,34 +89,80 @@ void weft::eraseDeadOps(func::FuncOp function) {
       op.erase();
 }
 
-SlotFunction::SlotFunction(func::FuncOp function)
-    : function(function), builder(function.front().getTerminator()) {
+static DictionaryAttr slotAttrs(MLIRContext *context, StringRef slot) {
+  NamedAttribute attr(StringAttr::get(context, pipe::kSlotAttrName),
+                      FlatSymbolRefAttr::get(context, slot));
+  return DictionaryAttr::get(context, attr);
+}
+
+llvm::DenseMap<Attribute, BlockArgument>
+weft::argumentsBySlot(func::FuncOp function) {
+  llvm::DenseMap<Attribute, BlockArgument> arguments;
+  for (BlockArgument argument : function.getArguments())
+    if (auto slot = pipe::slotOfArgument(function, argument.getArgNumber()))
+      arguments.try_emplace(slot, argument);
+  return arguments;
+}
+
+SlotFunction::SlotFunction(func::FuncOp function, const SlotTable &slots)
+    : function(function), slots(slots),
+      builder(function.front().getTerminator()) {
   for (BlockArgument argument : function.getArguments())
     if (auto slot = pipe::slotOfArgument(function, argument.getArgNumber()))
       arguments[slot.getValue()] = argument;
 }
 
-SlotFunction SlotFunction::create(ModuleOp module, Location loc,
+SlotFunction SlotFunction::create(const SlotTable &slots, Location loc,
                                   StringRef name) {
-  auto builder = OpBuilder::atBlockEnd(module.getBody());
+  auto builder = OpBuilder::atBlockEnd(ModuleOp(slots.module).getBody());
   auto function =
       func::FuncOp::create(builder, loc, name, builder.getFunctionType({}, {}));
   builder.setInsertionPointToStart(function.addEntryBlock());
   func::ReturnOp::create(builder, loc);
-  return SlotFunction(function);
+  return SlotFunction(function, slots);
 }
 
 Value SlotFunction::read(StringRef slot) {
   Value &argument = arguments[slot];
   if (!argument) {
-    auto op = SymbolTable::lookupNearestSymbolFrom<pipe::SlotOp>(
-        function, builder.getStringAttr(slot));
-    argument = pipe::addArgument(
-        function, llvm::cast<RankedTensorType>(op.getType()), slot);
+    pipe::SlotOp op = slots.lookup(slot);
+    argument = function.front().addArgument(op.getType(), function.getLoc());
+    newArguments.push_back(slotAttrs(function.getContext(), slot));
   }
   return argument;
 }
 
 void SlotFunction::write(StringRef slot, Value value) {
-  pipe::addResult(function, value, slot);
+  newResults.push_back(value);
+  newResultSlots.push_back(slotAttrs(function.getContext(), slot));
+}
+
+/// `old` with attributes for what was added behind it.
+static ArrayAttr extended(Builder &builder, ArrayAttr old, size_t oldSize,
+                          ArrayRef<Attribute> added) {
+  SmallVector<Attribute> all(oldSize, builder.getDictionaryAttr({}));
+  if (old)
+    llvm::copy(old, all.begin());
+  all.append(added.begin(), added.end());
+  return builder.getArrayAttr(all);
+}
+
+void SlotFunction::finish() {
+  if (isFinished())
+    return;
+  Operation *terminator = function.front().getTerminator();
+  size_t oldArguments = function.getFunctionType().getNumInputs();
+  size_t oldResults = function.getFunctionType().getNumResults();
+  terminator->insertOperands(terminator->getNumOperands(), newResults);
+  ArrayAttr argumentAttrs =
+      extended(builder, function.getArgAttrsAttr(), oldArguments, newArguments);
+  ArrayAttr resultAttrs =
+      extended(builder, function.getResAttrsAttr(), oldResults, newResultSlots);
+  function.setFunctionType(builder.getFunctionType(
+      function.front().getArgumentTypes(), terminator->getOperandTypes()));
+  function.setArgAttrsAttr(argumentAttrs);
+  function.setResAttrsAttr(resultAttrs);
+  newArguments.clear();
+  newResults.clear();
+  newResultSlots.clear();
 }

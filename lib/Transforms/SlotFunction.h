@@ -43,10 +43,33 @@ struct LossTerm {
 /// The terms of a module in the order of their slots.
 llvm::SmallVector<LossTerm> lossTerms(mlir::ModuleOp module);
 
-/// The slot of that name, made if there is none.
-pipe::SlotOp getOrCreateSlot(mlir::ModuleOp module, mlir::Location loc,
-                             llvm::StringRef name, mlir::RankedTensorType type,
-                             llvm::StringRef kind, llvm::StringRef lifetime);
+/// The slots of a module by name, so that finding or adding one does not cost
+/// a walk over all. All slots made while it lives are made through it.
+class SlotTable {
+public:
+  explicit SlotTable(mlir::ModuleOp module);
+
+  /// Null if there is none of that name.
+  pipe::SlotOp lookup(llvm::StringRef name) const { return slots.lookup(name); }
+  /// Makes a slot behind the others.
+  pipe::SlotOp create(mlir::Location loc, llvm::StringRef name,
+                      mlir::RankedTensorType type, llvm::StringRef kind,
+                      llvm::StringRef lifetime);
+  /// The slot of that name, made if there is none.
+  pipe::SlotOp getOrCreate(mlir::Location loc, llvm::StringRef name,
+                           mlir::RankedTensorType type, llvm::StringRef kind,
+                           llvm::StringRef lifetime);
+
+  const llvm::StringMap<pipe::SlotOp> &byName() const { return slots; }
+  mlir::ModuleOp module;
+
+private:
+  llvm::StringMap<pipe::SlotOp> slots;
+};
+
+/// The arguments of a function by the slots they are bound to.
+llvm::DenseMap<mlir::Attribute, mlir::BlockArgument>
+argumentsBySlot(mlir::func::FuncOp function);
 
 /// Gives a loss term's accumulator its lifetime and layout: one value per
 /// step, each rank holding the part of its samples.
@@ -56,26 +79,39 @@ void markAccumulator(pipe::SlotOp slot);
 void eraseDeadOps(mlir::func::FuncOp function);
 
 /// A function that reads slots through its arguments and writes them through
-/// its results; ops are built in front of the terminator.
+/// its results; ops are built in front of the terminator. The function's type
+/// and attributes are made once, by `finish`, so that a function over n slots
+/// costs n steps.
 class SlotFunction {
 public:
-  explicit SlotFunction(mlir::func::FuncOp function);
+  SlotFunction(mlir::func::FuncOp function, const SlotTable &slots);
   /// Makes an empty function at the end of the module.
-  static SlotFunction create(mlir::ModuleOp module, mlir::Location loc,
+  static SlotFunction create(const SlotTable &slots, mlir::Location loc,
                              llvm::StringRef name);
+  SlotFunction(const SlotFunction &) = delete;
+  ~SlotFunction() { assert(isFinished() && "arguments are not bound"); }
 
   /// The argument bound to `slot`, added if there is none.
   mlir::Value read(llvm::StringRef slot);
   /// Binds a further result to `slot`.
   void write(llvm::StringRef slot, mlir::Value value);
+  /// Binds what was read and written since.
+  void finish();
   /// Formulas at the end of the function.
   nn::Expressions at(mlir::Location loc) { return {builder, loc}; }
 
   mlir::func::FuncOp function;
 
 private:
+  bool isFinished() { return newArguments.empty() && newResults.empty(); }
+
+  const SlotTable &slots;
   mlir::OpBuilder builder;
   llvm::StringMap<mlir::Value> arguments;
+  /// Slots of arguments, values and slots of results, that the function's type
+  /// does not have yet.
+  llvm::SmallVector<mlir::Attribute> newArguments, newResultSlots;
+  llvm::SmallVector<mlir::Value> newResults;
 };
 
 } // namespace weft

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// prog-verify: the contract of the program phase, all violations at once.
+// prog-verify: the contract of the program phase, all violations at once. What
+// buffers hold when they are read is ProgramContents.
+#include "ProgramContents.h"
 #include "Temporaries.h"
 #include "weft/Transforms/Passes.h"
 #include <set>
@@ -194,12 +196,17 @@ LogicalResult ProgramVerifier::run() {
       error(function) << "has arguments or results in the program phase";
       continue;
     }
+    bool wasOk = std::exchange(isOk, true);
     for (Operation &op : function.front())
       verify(&op);
-    verifyTemporaries(function);
     for (int64_t id : underWay)
       error(function) << "does not wait for call " << id;
     underWay.clear();
+    // Contents mean nothing where buffers or calls are wrong in themselves.
+    if (isOk)
+      isOk = succeeded(ProgramContents(function, symbols).verify());
+    isOk &= wasOk;
+    verifyTemporaries(function);
   }
   return success(isOk);
 }

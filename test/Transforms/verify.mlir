@@ -1,9 +1,10 @@
 // RUN: weft-opt %s --prog-verify --split-input-file --verify-diagnostics
 
 // A complete program is accepted.
-module attributes {prog.regions = {input = 0 : i64, microbatch = 192 : i64, run = 0 : i64, step = 0 : i64}} {
+module attributes {prog.regions = {input = 0 : i64, microbatch = 192 : i64, run = 64 : i64, step = 0 : i64}} {
+  pipe.slot @x : tensor<4xi1> {kind = "buffer", lifetime = "run", prog.region = "run", prog.offset = 0 : i64}
   func.func @f() {
-    %0 = prog.buffer "microbatch" at 0 : memref<4xi8>
+    %0 = prog.buffer "run" slot @x at 0 : memref<4xi8>
     %1 = prog.buffer "microbatch" at 64 : memref<4xi8>
     %2 = prog.buffer "microbatch" at 128 : memref<32xi8>
     prog.launch @k ins(%0 : memref<4xi8>) outs(%1 : memref<4xi8>) scratch(%2 : memref<32xi8>)
@@ -117,18 +118,21 @@ module attributes {prog.regions = {microbatch = 192 : i64, run = 0 : i64, step =
   func.func @apart() {
     %0 = prog.buffer "microbatch" at 0 : memref<4xf32>
     %1 = prog.buffer "microbatch" at 64 : memref<4xf32>
+    prog.coordinate "extent" 1 over #dist.mesh<tp = 2> ["tp"] to %0 : memref<4xf32>
     prog.copy %0 to %1 : memref<4xf32> to memref<4xf32>
     %2 = prog.buffer "microbatch" at 0 : memref<4xf32>
     prog.copy %1 to %2 : memref<4xf32> to memref<4xf32>
     return
   }
-  // expected-error @+1 {{'func.func' op values "temporary 2" and "temporary 0" overlap at byte 0 in step 4}}
+  // expected-error @+1 {{'func.func' op values "temporary 2" and "temporary 0" overlap at byte 0 in step 5}}
   func.func @together() {
     %0 = prog.buffer "microbatch" at 0 : memref<4xf32>
     %1 = prog.buffer "microbatch" at 64 : memref<4xf32>
+    prog.coordinate "extent" 1 over #dist.mesh<tp = 2> ["tp"] to %0 : memref<4xf32>
     prog.copy %0 to %1 : memref<4xf32> to memref<4xf32>
     %2 = prog.buffer "microbatch" at 0 : memref<4xf32>
     prog.copy %1 to %2 : memref<4xf32> to memref<4xf32>
+    // expected-error @+1 {{'prog.copy' op reads "a temporary" where "a temporary" lies: byte 0 of region "microbatch"}}
     prog.copy %0 to %1 : memref<4xf32> to memref<4xf32>
     return
   }

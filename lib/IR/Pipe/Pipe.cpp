@@ -142,9 +142,11 @@ void addResult(func::FuncOp function, Value value, StringRef slot) {
 SlotOp createSlot(ModuleOp module, Location loc, StringRef name,
                   RankedTensorType type, StringRef kind, StringRef lifetime) {
   OpBuilder builder(module.getContext());
-  Operation *last = nullptr;
-  for (SlotOp slot : module.getOps<SlotOp>())
-    last = slot;
+  // From the end, where a few functions are: slots are many.
+  Operation *last =
+      module.getBody()->empty() ? nullptr : &module.getBody()->back();
+  while (last && !isa<SlotOp>(last))
+    last = last->getPrevNode();
   if (last)
     builder.setInsertionPointAfter(last);
   else
