@@ -3,7 +3,8 @@
 // A module in the program phase -> program.so and what its manifest says.
 //
 //   1. The descriptor.
-//   2. Kernels: one module with one function each (KernelTable.cpp), an object.
+//   2. Kernels: a function each (KernelTable.cpp), in a few modules, whose
+//      objects are made at the same time.
 //   3. Program functions that call them (ProgramFunctions.cpp), an object.
 //   4. Link; objects are removed.
 //
@@ -12,6 +13,7 @@
 #include "mlir/Transforms/Passes.h"
 #include "weft/IR/Pipe/Pipe.h"
 #include "weft/Target/KernelTable.h"
+#include "weft/Target/ObjectJobs.h"
 #include "weft/Target/Program.h"
 #include "weft/Transforms/LowerProgram.h"
 #include "weft/Transforms/Passes.h"
@@ -42,18 +44,31 @@ void addProgramPasses(OpPassManager &pm, const TargetInfo &target,
   pm.addPass(createVerifyProgramPass());
 }
 
-static FailureOr<OwningOpRef<ModuleOp>>
-buildKernelModule(ModuleOp module, const TargetInfo &target) {
-  OwningOpRef<ModuleOp> result = ModuleOp::create(module.getLoc());
-  for (auto kernel : module.getOps<func::FuncOp>()) {
-    if (!kernel->hasAttr(prog::kKernelAttrName))
-      continue;
-    Operation *op = &kernel.front().front();
-    KernelSite site{*result, kernel.getSymName().str(), target, op->getLoc()};
+/// How many objects the kernels are spread over: a constant, so that a program
+/// does not depend on the machine that compiles it.
+static constexpr size_t kKernelModules = 8;
+
+using KernelModules = SmallVector<OwningOpRef<ModuleOp>>;
+
+/// Kernels in turn, so that those of one kind, which cost alike and often
+/// follow each other, are spread.
+static FailureOr<KernelModules> buildKernelModules(ModuleOp module,
+                                                   const TargetInfo &target) {
+  KernelModules modules;
+  for (auto [number, kernel] : llvm::enumerate(llvm::make_filter_range(
+           module.getOps<func::FuncOp>(), [](func::FuncOp function) {
+             return function->hasAttr(prog::kKernelAttrName);
+           }))) {
+    if (modules.size() < kKernelModules)
+      modules.push_back(ModuleOp::create(module.getLoc()));
+    ModuleOp home = *modules[number % kKernelModules];
+    func::FuncOp source = kernel;
+    Operation *op = &source.front().front();
+    KernelSite site{home, source.getSymName().str(), target, op->getLoc()};
     if (failed(emitKernelFor(site, op)))
       return failure();
   }
-  return result;
+  return modules;
 }
 
 //===----------------------------------------------------------------------===//
@@ -162,18 +177,20 @@ public:
     llvm::sys::path::append(path, name);
     return path.str().str();
   }
-  LogicalResult addObject(ModuleOp module, StringRef name,
-                          const TargetInfo &target) {
+  void addObject(ModuleOp module, StringRef name, const TargetInfo &target) {
     objects.push_back(path(name));
-    return emitObject(module, objects.back(), target);
+    jobs.push_back({module, objects.back(), target});
   }
   LogicalResult link(StringRef name, Location loc) {
+    if (failed(emitObjects(jobs)))
+      return failure();
     return linkSharedLibrary(objects, path(name), loc);
   }
 
 private:
   StringRef folder;
   std::vector<std::string> objects;
+  std::vector<ObjectJob> jobs;
 };
 
 } // namespace
@@ -194,7 +211,7 @@ FailureOr<json::Object> emitProgram(ModuleOp module, StringRef outputDir,
   FailureOr<json::Object> descriptor = buildDescriptor(module);
   if (failed(descriptor))
     return failure();
-  auto kernels = buildKernelModule(module, *target);
+  auto kernels = buildKernelModules(module, *target);
   if (failed(kernels))
     return failure();
   std::string text =
@@ -203,9 +220,11 @@ FailureOr<json::Object> emitProgram(ModuleOp module, StringRef outputDir,
   TargetInfo forCalls = *target;
   forCalls.optLevel = std::min(target->optLevel, kCallsOptLevel);
   Artefact artefact(outputDir);
-  if (failed(artefact.addObject(**kernels, "kernels.o", *target)) ||
-      failed(artefact.addObject(*program, "program.o", forCalls)) ||
-      failed(artefact.link("program.so", nowhere)))
+  artefact.addObject(*program, "program.o", forCalls);
+  for (auto [number, kernelModule] : llvm::enumerate(*kernels))
+    artefact.addObject(*kernelModule,
+                       "kernels-" + std::to_string(number) + ".o", *target);
+  if (failed(artefact.link("program.so", nowhere)))
     return failure();
   return manifestOf(module, *descriptor, *target);
 }

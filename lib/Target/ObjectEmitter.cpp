@@ -4,12 +4,14 @@
 //
 // 1. Upstream conversion passes, bare-pointer convention for memrefs.
 // 2. Translation; target attributes on every function.
-// 3. LLVM's default pipeline and the code generator, floating point strict.
+// 3. LLVM's default pipeline and the code generator, floating point strict; a
+//    thread per module.
 //
 // Debugging: `--mlir-print-ir-after-all` style printing is not wired here;
 // dump the module before the call, it is all upstream dialects.
 
 #include "weft/Target/ObjectEmitter.h"
+#include "weft/Target/ObjectJobs.h"
 
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -39,6 +41,7 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Program.h"
 #include "llvm/Support/TargetSelect.h"
+#include "llvm/Support/ThreadPool.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Host.h"
 #include "llvm/TargetParser/SubtargetFeature.h"
@@ -184,54 +187,101 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine,
 }
 
 /// An fmuladd means that someone left it to the backend whether to fuse.
-static LogicalResult verifyStrict(llvm::Module &module, Location loc) {
+static std::string findUnstrict(llvm::Module &module) {
   for (llvm::Function &function : module)
     for (llvm::Instruction &instruction : llvm::instructions(function)) {
       auto *call = llvm::dyn_cast<llvm::IntrinsicInst>(&instruction);
       if (call && call->getIntrinsicID() == llvm::Intrinsic::fmuladd)
-        return emitError(loc) << "fmuladd remains in \"" << function.getName()
-                              << "\": form a fused multiply-add explicitly";
+        return ("fmuladd remains in \"" + function.getName() +
+                "\": form a fused multiply-add explicitly")
+            .str();
     }
-  return success();
+  return "";
+}
+
+namespace {
+/// A job in LLVM IR. It shares nothing with others, so that threads may work
+/// on several.
+struct NativeModule {
+  std::unique_ptr<llvm::LLVMContext> context;
+  std::unique_ptr<llvm::Module> module;
+  std::unique_ptr<llvm::TargetMachine> machine;
+  /// What went wrong; empty if nothing did.
+  std::string error;
+};
+} // namespace
+
+static FailureOr<NativeModule> translate(const ObjectJob &job) {
+  ModuleOp source = job.module;
+  OwningOpRef<ModuleOp> lowered = source.clone();
+  if (failed(lowerToLLVMDialect(*lowered)))
+    return failure();
+  NativeModule native;
+  native.context = std::make_unique<llvm::LLVMContext>();
+  native.module = translateModuleToLLVMIR(*lowered, *native.context);
+  native.machine = makeTargetMachine(job.target);
+  if (!native.module || !native.machine)
+    return emitError(source.getLoc()) << "translation to LLVM IR failed";
+  native.module->setTargetTriple(llvm::Triple(job.target.triple));
+  native.module->setDataLayout(native.machine->createDataLayout());
+  return native;
+}
+
+/// Optimises and writes the object; returns what went wrong.
+static std::string generate(NativeModule &native, const ObjectJob &job) {
+  setTargetAttributes(*native.module, job.target);
+  optimize(*native.module, *native.machine, job.target.optLevel);
+  if (std::string found = findUnstrict(*native.module); !found.empty())
+    return found;
+  std::error_code error;
+  llvm::raw_fd_ostream out(job.path, error);
+  if (error)
+    return "can't write \"" + job.path + "\": " + error.message();
+  llvm::legacy::PassManager codegen;
+  codegen.add(new llvm::TargetLibraryInfoWrapperPass(
+      llvm::TargetLibraryInfoImpl(native.module->getTargetTriple())));
+  if (native.machine->addPassesToEmitFile(codegen, out, nullptr,
+                                          llvm::CodeGenFileType::ObjectFile))
+    return "target can't write object files";
+  codegen.run(*native.module);
+  out.close();
+  error = out.error();
+  out.clear_error(); // else the destructor ends the process
+  return error ? "can't write \"" + job.path + "\": " + error.message() : "";
+}
+
+LogicalResult emitObjects(ArrayRef<ObjectJob> jobs) {
+  std::vector<NativeModule> natives;
+  for (const ObjectJob &job : jobs) {
+    FailureOr<NativeModule> native = translate(job);
+    if (failed(native))
+      return failure();
+    natives.push_back(std::move(*native));
+  }
+  if (jobs.size() > 1) {
+    llvm::DefaultThreadPool pool(llvm::hardware_concurrency(jobs.size()));
+    for (auto [native, job] : llvm::zip_equal(natives, jobs))
+      pool.async([&native = native, &job = job] {
+        native.error = generate(native, job);
+      });
+    pool.wait();
+  } else {
+    for (auto [native, job] : llvm::zip_equal(natives, jobs))
+      native.error = generate(native, job);
+  }
+  bool isOk = true;
+  for (auto [native, job] : llvm::zip_equal(natives, jobs)) {
+    if (native.error.empty())
+      continue;
+    emitError(ModuleOp(job.module).getLoc()) << native.error;
+    isOk = false;
+  }
+  return success(isOk);
 }
 
 LogicalResult emitObject(ModuleOp module, StringRef path,
                          const TargetInfo &target) {
-  OwningOpRef<ModuleOp> lowered = module.clone();
-  if (failed(lowerToLLVMDialect(*lowered)))
-    return failure();
-  llvm::LLVMContext context;
-  std::unique_ptr<llvm::Module> native =
-      translateModuleToLLVMIR(*lowered, context);
-  std::unique_ptr<llvm::TargetMachine> machine = makeTargetMachine(target);
-  if (!native || !machine)
-    return emitError(module.getLoc()) << "translation to LLVM IR failed";
-  native->setTargetTriple(llvm::Triple(target.triple));
-  native->setDataLayout(machine->createDataLayout());
-  setTargetAttributes(*native, target);
-  optimize(*native, *machine, target.optLevel);
-  if (failed(verifyStrict(*native, module.getLoc())))
-    return failure();
-
-  std::error_code error;
-  llvm::raw_fd_ostream out(path, error);
-  if (error)
-    return emitError(UnknownLoc::get(module.getContext()))
-           << "can't write \"" << path << "\": " << error.message();
-  llvm::legacy::PassManager codegen;
-  codegen.add(new llvm::TargetLibraryInfoWrapperPass(
-      llvm::TargetLibraryInfoImpl(native->getTargetTriple())));
-  if (machine->addPassesToEmitFile(codegen, out, nullptr,
-                                   llvm::CodeGenFileType::ObjectFile))
-    return emitError(module.getLoc()) << "target can't write object files";
-  codegen.run(*native);
-  out.close();
-  error = out.error();
-  out.clear_error(); // else the destructor ends the process
-  if (error)
-    return emitError(UnknownLoc::get(module.getContext()))
-           << "can't write \"" << path << "\": " << error.message();
-  return success();
+  return emitObjects(ObjectJob{module, path.str(), target});
 }
 
 LogicalResult linkSharedLibrary(ArrayRef<std::string> objects, StringRef path,
