@@ -35,9 +35,8 @@ Proof proveOrder(ModuleOp module) {
   const Mesh &mesh = dist::meshOf(module).getMesh();
   std::vector<CollectiveCall> calls = callsOfStep(module);
   // One stage: all ranks run one program, so they share one list.
-  std::vector<llvm::ArrayRef<CollectiveCall>> ranks(mesh.numRanks(), calls);
   if (holds)
-    if (auto message = proveOrder(mesh, ranks)) {
+    if (auto message = proveOrder(mesh, /*atoms=*/{}, {calls})) {
       module.emitError() << *message;
       holds = false;
     }
@@ -344,8 +343,8 @@ Proof GradientProof::run() {
 Proof proveGradients(ModuleOp module) { return GradientProof(module).run(); }
 
 std::vector<Proof> proveScheduled(ModuleOp module) {
-  return {proveOrder(module), proveFutures(module), proveSlots(module),
-          provePlacements(module), proveGradients(module)};
+  return {proveOrder(module), proveFutures(module),    proveSlots(module),
+          proveStep(module),  provePlacements(module), proveGradients(module)};
 }
 
 } // namespace weft

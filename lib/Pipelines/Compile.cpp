@@ -74,43 +74,57 @@ OwningOpRef<ModuleOp> readPhase(MLIRContext &context, llvm::StringRef directory,
   return readModule(context, join(directory, irName(phase)));
 }
 
-/// Runs the passes that `add` adds. With `report`, the interpreter compares
+using Chapter = void (*)(OpPassManager &, const Config &);
+
+static TimingScope nested(TimingScope *timing, llvm::StringRef name) {
+  return timing ? timing->nest(name) : TimingScope();
+}
+
+/// Runs the passes that `chapters` add. With `report`, the interpreter compares
 /// what the module computes before and after each.
-static LogicalResult
-runChapter(ModuleOp module, const Config &config,
-           interpreter::NumericsReport *report,
-           llvm::ArrayRef<void (*)(OpPassManager &, const Config &)> chapters) {
+static LogicalResult runChapters(ModuleOp module, const Config &config,
+                                 interpreter::NumericsReport *report,
+                                 TimingScope *timing,
+                                 llvm::ArrayRef<Chapter> chapters) {
+  TimingScope scope = nested(timing, "passes");
   PassManager pm(module.getContext());
+  pm.enableTiming(scope);
   if (report)
     pm.addInstrumentation(
         std::make_unique<interpreter::NumericsInstrumentation>(
             *report, /*seed=*/0, config.step.microbatches));
-  for (auto *add : chapters)
+  for (Chapter add : chapters)
     add(pm, config);
   return pm.run(module);
 }
 
-CompileStatus
-lowerToScheduled(ModuleOp module, const Config &config,
-                 llvm::function_ref<void(Phase, ModuleOp)> observe,
-                 bool verifyNumerics) {
+CompileStatus lowerToPhase(ModuleOp module, const Config &config,
+                           llvm::function_ref<void(Phase, ModuleOp)> observe,
+                           const LoweringOptions &options) {
   interpreter::NumericsReport report;
-  auto *numerics = verifyNumerics ? &report : nullptr;
+  auto run = [&](llvm::ArrayRef<Chapter> chapters) {
+    return runChapters(module, config,
+                       options.verifyNumerics ? &report : nullptr,
+                       options.timing, chapters);
+  };
   observe(Phase::Global, module);
-  if (failed(runChapter(module, config, numerics, {addPlanPasses})))
+  if (options.last == Phase::Global)
+    return CompileStatus::Done;
+  if (failed(run({addPlanPasses})))
     return CompileStatus::PlanImpossible;
-  if (failed(runChapter(module, config, numerics,
-                        {addDifferentiationPasses, addLayoutPasses})))
+  if (failed(run({addDifferentiationPasses, addLayoutPasses})))
     return CompileStatus::Failed;
   observe(Phase::Typed, module);
-  if (failed(runChapter(module, config, numerics,
-                        {addPartitionPasses, addSchedulePasses})))
-    return CompileStatus::Failed;
-  observe(Phase::Scheduled, module);
-  if (verifyNumerics && report.numCompared == 0)
+  if (options.last != Phase::Typed) {
+    if (failed(run({addPartitionPasses, addSchedulePasses})))
+      return CompileStatus::Failed;
+    observe(Phase::Scheduled, module);
+  }
+  if (!options.verifyNumerics)
+    return CompileStatus::Done;
+  if (report.numCompared == 0)
     module.emitError("no value was compared between passes");
-  bool isProved =
-      report.atFault.empty() && (!verifyNumerics || report.numCompared > 0);
+  bool isProved = report.atFault.empty() && report.numCompared > 0;
   return isProved ? CompileStatus::Done : CompileStatus::Failed;
 }
 
@@ -152,23 +166,47 @@ static llvm::Error copyLauncher(llvm::StringRef launcher,
   return llvm::Error::success();
 }
 
-/// Writes what lies beside the program, and last the manifest of all.
+/// Writes what lies beside the IR, and last the manifest of all. Without a
+/// program there is only the plan, and nothing to record.
 static llvm::Error writeRest(const StagedArtefact &artefact,
                              const CompileJob &job, const Config &config,
-                             llvm::json::Object manifest) {
+                             std::optional<llvm::json::Object> manifest) {
   auto writePlan = [&](raw_ostream &os) {
     os << toToml(config, ShowOrigins::No);
   };
   if (llvm::Error error = writeFile(artefact.path("plan.toml"), writePlan))
     return error;
+  if (!manifest)
+    return llvm::Error::success();
   if (llvm::Error error = copyLauncher(job.launcher, artefact.path("train")))
     return error;
-  return writeManifest(artefact.folder(), std::move(manifest),
+  return writeManifest(artefact.folder(), std::move(*manifest),
                        {kProgramName.str(), "plan.toml", irName(Phase::Global),
                         irName(Phase::Typed), irName(Phase::Scheduled)});
 }
 
-/// Lowers a scheduled module to a program, and finishes the artefact.
+/// Lowers a scheduled module to a program; what its manifest says.
+static FailureOr<llvm::json::Object>
+writeProgram(ModuleOp module, const StagedArtefact &artefact,
+             const CompileJob &job, const Config &config) {
+  TargetConfig target;
+  target.cpu = config.target.cpu;
+  auto info = resolveTarget(target, UnknownLoc::get(module.getContext()));
+  if (failed(info))
+    return failure();
+  {
+    TimingScope scope = nested(job.timing, "passes");
+    PassManager pm(module.getContext());
+    pm.enableTiming(scope);
+    addProgramPasses(pm, *info, job.fusion);
+    if (failed(pm.run(module)))
+      return failure();
+  }
+  TimingScope scope = nested(job.timing, "emit");
+  return emitProgram(module, artefact.folder(), target);
+}
+
+/// Finishes the artefact of a module that is lowered as far as was asked.
 static CompileStatus emitArtefact(ModuleOp module, StagedArtefact &artefact,
                                   const CompileJob &job, const Config &config,
                                   llvm::Error written) {
@@ -179,19 +217,14 @@ static CompileStatus emitArtefact(ModuleOp module, StagedArtefact &artefact,
   };
   if (written)
     return storageFailed(std::move(written));
-  TargetConfig target;
-  target.cpu = config.target.cpu;
-  auto info = resolveTarget(target, UnknownLoc::get(module.getContext()));
-  if (failed(info))
-    return CompileStatus::Failed;
-  PassManager pm(module.getContext());
-  addProgramPasses(pm, *info, job.fusion);
-  if (failed(pm.run(module)))
-    return CompileStatus::Failed;
-  auto manifest = emitProgram(module, artefact.folder(), target);
-  if (failed(manifest))
-    return CompileStatus::Failed;
-  if (auto error = writeRest(artefact, job, config, std::move(*manifest)))
+  std::optional<llvm::json::Object> manifest;
+  if (!job.last) {
+    auto described = writeProgram(module, artefact, job, config);
+    if (failed(described))
+      return CompileStatus::Failed;
+    manifest = std::move(*described);
+  }
+  if (auto error = writeRest(artefact, job, config, std::move(manifest)))
     return storageFailed(std::move(error));
   if (auto error = artefact.commit())
     return storageFailed(std::move(error));
@@ -200,7 +233,11 @@ static CompileStatus emitArtefact(ModuleOp module, StagedArtefact &artefact,
 
 CompileStatus compileModel(MLIRContext &context, const CompileJob &job,
                            const Config &config) {
-  OwningOpRef<ModuleOp> module = readModel(context, job.model);
+  OwningOpRef<ModuleOp> module;
+  {
+    TimingScope scope = nested(job.timing, "parse");
+    module = readModel(context, job.model);
+  }
   if (!module)
     return CompileStatus::BadModel;
   StagedArtefact artefact(job.output);
@@ -212,14 +249,16 @@ CompileStatus compileModel(MLIRContext &context, const CompileJob &job,
 
   llvm::Error written = llvm::Error::success();
   auto keep = [&](Phase phase, ModuleOp current) {
+    TimingScope scope = nested(job.timing, "write IR");
     auto write = [&](raw_ostream &os) {
       (void)writeBytecodeToFile(current, os);
     };
     written = llvm::joinErrors(std::move(written),
                                writeFile(artefact.path(irName(phase)), write));
   };
-  CompileStatus status =
-      lowerToScheduled(*module, config, keep, job.verifyNumerics);
+  LoweringOptions options{job.last.value_or(Phase::Scheduled),
+                          job.verifyNumerics, job.timing};
+  CompileStatus status = lowerToPhase(*module, config, keep, options);
   if (status == CompileStatus::Done)
     return emitArtefact(*module, artefact, job, config, std::move(written));
   llvm::consumeError(std::move(written));

@@ -110,6 +110,8 @@ TEST_F(CheckTest, ProvesASoundProgramWithCounts) {
           "for ever",
           "0 started collectives, each waited for exactly once",
           "2 writes to slots, none twice in one function",
+          "2 slots, of which a step loses no value and updates each parameter "
+          "and state once",
           "8 ops and 2 writes fit how their operands lie on the mesh",
           "1 gradient, each summed exactly once over each data axis"));
 }
@@ -133,6 +135,31 @@ TEST_F(CheckTest, FindsASlotThatIsWrittenTwice) {
   EXPECT_THAT(
       findings(proveSlots, {{"tensor<f32> {pipe.slot = @sum}", "tensor<f32>"}}),
       ElementsAre("result 1 of @stage0 is bound to no slot"));
+}
+
+// @g.w takes over what the microbatch before left; with @sum in its place the
+// sum of the first of two microbatches would be lost.
+TEST_F(CheckTest, FindsAValueThatAStepLoses) {
+  Edit twice = {"[{call = @stage0, microbatch = 0 : i64}]",
+                "[{call = @stage0, microbatch = 0 : i64}, {call = @stage0, "
+                "microbatch = 1 : i64}]"};
+  EXPECT_THAT(findings(proveStep, {twice}),
+              ElementsAre("'pipe.slot' op is written 2 times in a step"));
+  EXPECT_THAT(
+      findings(proveStep,
+               {twice,
+                {"kind = \"scalar\", lifetime = \"step\"",
+                 "kind = \"scalar\", lifetime = \"run\""},
+                {"pipe.schedule",
+                 R"(func.func @reads(%s: tensor<f32> {pipe.slot = @sum}) -> (tensor<f32> {pipe.slot = @log}) {
+                      return %s : tensor<f32>
+                    }
+                    pipe.slot @log : tensor<f32, #dist.layout<#mesh>> {kind = "scalar", lifetime = "run"}
+                    pipe.schedule)"},
+                {"microbatch = 1 : i64}]",
+                 "microbatch = 1 : i64}, {call = @reads}]"}}),
+      ElementsAre("'pipe.slot' op loses what @stage0 writes: @stage0 writes "
+                  "over it before anything reads it"));
 }
 
 TEST_F(CheckTest, FindsAReductionThatIsMissing) {

@@ -2,17 +2,20 @@
 //
 // `weft check`: every static proof on an artefact. The IR of its three phases
 // is read again and verified as if it were new, so that an edit by hand is
-// found; then the scheduled program is proved (weft/Pipelines/Check.h). Before,
-// all files are compared with the manifest: what is proved of the IR holds for
-// the program only if both are of one compilation.
+// found; then the scheduled program is proved (weft/Pipelines/Check.h), lowered
+// again, and compared with what was built. Before, all files are compared with
+// the manifest: what is proved of the IR holds for the program only if both
+// are of one compilation.
 #include "weft/Pipelines/Check.h"
 #include "ArtefactFiles.h"
 #include "Commands.h"
 #include "Compiler.h"
+#include "weft/IR/Prog/Prog.h"
 #include "weft/Transforms/Passes.h"
 
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
@@ -20,6 +23,10 @@ using namespace weft;
 using namespace weft::tool;
 
 namespace {
+struct CheckOptions {
+  std::string artefact, budget;
+};
+
 /// A phase, the passes that close it and what they prove.
 struct ClosedPhase {
   Phase phase;
@@ -74,9 +81,68 @@ static bool proveFiles(const std::string &artefact,
   return isUsable;
 }
 
+/// The key of the program that was built; nothing if none was.
+static std::optional<std::string> builtKey(const std::string &artefact) {
+  auto buffer = llvm::MemoryBuffer::getFile(artefact + "/manifest.json");
+  if (!buffer)
+    return std::nullopt;
+  auto manifest = llvm::json::parse((*buffer)->getBuffer());
+  if (!manifest || !manifest->getAsObject()) {
+    llvm::consumeError(manifest.takeError());
+    return "";
+  }
+  return manifest->getAsObject()->getString("key").value_or("").str();
+}
+
+/// The program phase of a scheduled module; null with diagnostics.
+static OwningOpRef<ModuleOp> lowerAgain(ModuleOp scheduled,
+                                        const weft::Config &config) {
+  TargetConfig target;
+  target.cpu = config.target.cpu;
+  auto info = resolveTarget(target, scheduled.getLoc());
+  OwningOpRef<ModuleOp> program = scheduled.clone();
+  PassManager passes(scheduled.getContext());
+  if (failed(info))
+    return {};
+  addProgramPasses(passes, *info);
+  return succeeded(passes.run(*program)) ? std::move(program) : nullptr;
+}
+
+/// Proves the program, its size and that it is the one that was built.
+static bool proveBuilt(ModuleOp scheduled, const CheckOptions &options) {
+  auto config = loadConfig(options.artefact + "/plan.toml", {});
+  if (!config) {
+    llvm::errs() << llvm::toString(config.takeError()) << "\n";
+    return false;
+  }
+  OwningOpRef<ModuleOp> program = lowerAgain(scheduled, *config);
+  if (!program) {
+    claim("program: it can be made of the scheduled IR", false);
+    return false;
+  }
+  weft::Proof calls = proveProgram(scheduled, *program);
+  claim(calls.claim, calls.holds);
+  auto memory =
+      (*program)->getAttrOfType<DictionaryAttr>(prog::kMemoryAttrName);
+  int64_t peak = memory.getAs<IntegerAttr>("peak").getInt();
+  auto budget = options.budget.empty() ? std::optional<int64_t>()
+                                       : parseByteSize(options.budget);
+  bool fits = !budget || peak <= *budget;
+  claim("a rank needs " + std::to_string(peak) + " bytes" +
+            (budget ? ", of " + std::to_string(*budget) + " at most" : ""),
+        fits);
+  auto key = builtKey(options.artefact);
+  if (!key)
+    return calls.holds && fits;
+  bool isSame = *key == contentKey(*program);
+  claim("program.so is made of this IR", isSame);
+  return calls.holds && fits && isSame;
+}
+
 /// Verifies one phase; the scheduled one is also proved.
-static bool provePhase(Compiler &compiler, const std::string &artefact,
+static bool provePhase(Compiler &compiler, const CheckOptions &options,
                        const ClosedPhase &closed) {
+  const std::string &artefact = options.artefact;
   // Reading runs the verifiers of all ops and types.
   OwningOpRef<ModuleOp> module =
       readPhase(compiler.context(), artefact, closed.phase);
@@ -89,32 +155,42 @@ static bool provePhase(Compiler &compiler, const std::string &artefact,
                  << ".mlirbc\" is not as `weft compile` makes it: compile "
                     "the model again\n";
   if (isProved && closed.phase == Phase::Scheduled)
-    return proveSchedule(*module);
+    return proveSchedule(*module) && proveBuilt(*module, options);
   return isProved;
 }
 
-static int checkArtefact(const std::string &artefact) {
+static int checkArtefact(const CheckOptions &options) {
+  if (!options.budget.empty() && !parseByteSize(options.budget)) {
+    llvm::errs() << "error: \"--budget\" is no size: got \"" << options.budget
+                 << "\", expected one such as \"2 GiB\"\n";
+    return BadUsage;
+  }
+  const std::string &artefact = options.artefact;
   if (!llvm::sys::fs::is_directory(artefact + "/ir") && !isArtefact(artefact))
     return BadInput;
   std::vector<std::string> unreadable;
-  bool isComplete = proveFiles(artefact, unreadable);
+  // One that stops at a phase has no program, and no manifest of it.
+  bool isComplete = !llvm::sys::fs::exists(artefact + "/train") ||
+                    proveFiles(artefact, unreadable);
   Compiler compiler;
   bool holds = true;
   for (const ClosedPhase &closed : closedPhases)
     if (!llvm::is_contained(unreadable,
                             ("ir/" + toString(closed.phase) + ".mlirbc").str()))
-      holds &= provePhase(compiler, artefact, closed);
+      holds &= provePhase(compiler, options, closed);
   if (!holds)
     return CompileFailed;
   return isComplete ? Done : BadInput;
 }
 
 void weft::tool::addCheck(CLI::App &app, int &result) {
-  auto artefact = std::make_shared<std::string>();
+  auto options = std::make_shared<CheckOptions>();
   CLI::App *command =
       app.add_subcommand("check", "Prove an artefact sound without running it");
-  command->footer("  weft check build/");
-  command->add_option("ARTEFACT", *artefact, "made by weft compile")
+  command->footer("  weft check build/\n  weft check build/ --budget '16 GiB'");
+  command->add_option("ARTEFACT", options->artefact, "made by weft compile")
       ->required();
-  command->callback([artefact, &result] { result = checkArtefact(*artefact); });
+  command->add_option("--budget", options->budget,
+                      "fail if a rank needs more memory");
+  command->callback([options, &result] { result = checkArtefact(*options); });
 }

@@ -18,6 +18,7 @@ struct CompileOptions {
   weft::CompileJob job;
   PlanOptions plan;
   bool isUnfused = false;
+  bool isTimed = false;
 };
 } // namespace
 
@@ -51,6 +52,10 @@ static int compile(const CompileOptions &options) {
   job.libraries =
       fs::path(programFolder()).parent_path().append("lib").string();
   job.fusion = options.isUnfused ? weft::Fusion::Off : weft::Fusion::On;
+  mlir::DefaultTimingManager timer; // prints to stderr when it goes
+  timer.setEnabled(options.isTimed);
+  mlir::TimingScope timing = timer.getRootScope();
+  job.timing = &timing;
   auto status = weft::compileModel(compiler.context(), job, *config);
   if (int code = compiler.exitCode(status))
     return code;
@@ -60,9 +65,12 @@ static int compile(const CompileOptions &options) {
   llvm::outs() << "compiled \"" << options.job.model << "\" for " << ranks
                << (ranks == 1 ? " rank" : " ranks") << " into \""
                << options.job.output << "\" in "
-               << llvm::format("%.1f", seconds.count()) << " s\n"
-               << "next: weft run " << shellWord(options.job.output)
-               << " --data DATA --steps 100\n";
+               << llvm::format("%.1f", seconds.count()) << " s\n";
+  if (job.last)
+    llvm::outs() << "stopped at the " << toString(*job.last) << " phase\n";
+  else
+    llvm::outs() << "next: weft run " << shellWord(options.job.output)
+                 << " --data DATA --steps 100\n";
   return Done;
 }
 
@@ -85,6 +93,18 @@ void weft::tool::addCompile(CLI::App &app, int &result) {
   command->add_flag("--no-fusion", options->isUnfused,
                     "one loop per op, to see whether fusion is at fault; the "
                     "numbers stay the same");
+  command
+      ->add_option("--to", options->job.last,
+                   "stop at this phase (global, typed, scheduled); only ir/ "
+                   "and plan.toml are written")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, weft::Phase>{
+              {"global", weft::Phase::Global},
+              {"typed", weft::Phase::Typed},
+              {"scheduled", weft::Phase::Scheduled}},
+          CLI::ignore_case));
+  command->add_flag("--timing", options->isTimed,
+                    "print where the seconds went, pass by pass, to stderr");
   options->plan.addTo(*command);
   command->callback([options, &result] { result = compile(*options); });
 }

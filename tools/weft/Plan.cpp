@@ -185,7 +185,7 @@ static int report(const ReportOptions &options) {
     if (phase == Phase::Scheduled)
       uses = usesOfStep(current);
   };
-  if (int code = compiler.exitCode(lowerToScheduled(*module, *config, observe)))
+  if (int code = compiler.exitCode(lowerToPhase(*module, *config, observe)))
     return code;
   TargetConfig target;
   target.cpu = config->target.cpu;

@@ -8,6 +8,8 @@
 //   order        all ranks issue the same collectives and none waits for ever
 //   futures      a started collective is waited for exactly once
 //   slots        a function writes a slot at most once
+//   step         a step loses no value of a slot; parameters and optimizer
+//                state are written once
 //   placements   every op fits how its operands lie on the mesh, from slot to
 //                slot: nothing is gathered, reduced or added that should not
 //   gradients    each is summed once over each data axis, and added to what
@@ -33,8 +35,12 @@ std::vector<Proof> proveScheduled(mlir::ModuleOp module);
 Proof proveOrder(mlir::ModuleOp module);
 Proof proveFutures(mlir::ModuleOp module);
 Proof proveSlots(mlir::ModuleOp module);
+Proof proveStep(mlir::ModuleOp module);
 Proof provePlacements(mlir::ModuleOp module);
 Proof proveGradients(mlir::ModuleOp module);
+
+/// A verified program has the calls of the scheduled module it was made of.
+Proof proveProgram(mlir::ModuleOp scheduled, mlir::ModuleOp program);
 
 } // namespace weft
 

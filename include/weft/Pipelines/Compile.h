@@ -6,6 +6,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "mlir/Support/Timing.h"
 #include "weft/Plan/Config.h"
 #include "weft/Target/Program.h"
 
@@ -38,12 +39,21 @@ enum class CompileStatus {
   StorageFailed
 };
 
-/// Takes a model in the global phase to the scheduled phase. `observe` is
-/// called with the module at the end of each phase that is kept.
+/// How far `lowerToPhase` goes, and what it looks at on the way.
+struct LoweringOptions {
+  Phase last = Phase::Scheduled;
+  /// Interpret the program before and after each pass, and compare.
+  bool verifyNumerics = false;
+  /// Where the seconds of each pass go; null: nowhere.
+  mlir::TimingScope *timing = nullptr;
+};
+
+/// Takes a model in the global phase to a later one. `observe` is called with
+/// the module at the end of each phase that is kept.
 CompileStatus
-lowerToScheduled(mlir::ModuleOp module, const Config &config,
-                 llvm::function_ref<void(Phase, mlir::ModuleOp)> observe,
-                 bool verifyNumerics = false);
+lowerToPhase(mlir::ModuleOp module, const Config &config,
+             llvm::function_ref<void(Phase, mlir::ModuleOp)> observe,
+             const LoweringOptions &options = {});
 
 /// What to compile and where to; the plan is in the Config.
 struct CompileJob {
@@ -51,13 +61,16 @@ struct CompileJob {
   std::string output;    // folder of the artefact
   std::string launcher;  // the program that is copied as `train`
   std::string libraries; // folder of the runtime's provider libraries
+  /// Stops behind this phase: the artefact then is `ir/` and `plan.toml`.
+  std::optional<Phase> last;
   // To look for faults: interpret around each pass; a loop per op.
   bool verifyNumerics = false;
   Fusion fusion = Fusion::On;
+  mlir::TimingScope *timing = nullptr;
 };
 
-/// Compiles a model into an artefact: program.so, ir/, plan.toml,
-/// manifest.json and the launcher. Fails with diagnostics.
+/// Compiles a model into an artefact: ir/, plan.toml and, unless it is to stop
+/// before, program.so, manifest.json and the launcher. Fails with diagnostics.
 CompileStatus compileModel(mlir::MLIRContext &context, const CompileJob &job,
                            const Config &config);
 
