@@ -23,7 +23,7 @@ needs_build = pytest.mark.skipif(not (BUILD / "bin/weft-opt").exists(), reason=f
 def _bench(name: str, folder: Path, *options: object) -> dict[str, object]:
     """The results of a quick run, which must also have drawn its picture, if it has one."""
     result, picture = folder / f"{name}.json", folder / f"{name}.png"
-    drawn = [] if name == "compile" else ["--picture", picture]
+    drawn = [] if name == "compile" and "--scale" not in options else ["--picture", picture]
     command = [sys.executable, ROOT / f"tools/bench/{name}.py", "--quick", "--build", BUILD, "--json", result, *drawn, *options]
     done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600)
     assert done.returncode == 0, done.stdout
@@ -135,6 +135,14 @@ def test_growth_has_a_point_per_value_and_an_exponent(tmp_path: Path) -> None:
 
 @needs_build
 @pytest.mark.slow
+def test_compile_scales_over_layers_and_ranks(tmp_path: Path) -> None:
+    found = _bench("compile", tmp_path, "--scale")
+    assert [row["layers"] for row in found["over_layers"]] == [8, 16]
+    assert [row["mesh"] for row in found["over_ranks"]] == [[1, 2, 8], [2, 16, 8], [16, 128, 8]]
+    assert found["over_layers"][0]["passes"]["PropagateLayoutsPass"] > 0
+    assert "all" in found["exponents"]
+
+
 def test_compile_times_the_whole_command(tmp_path: Path) -> None:
     found = _bench("compile", tmp_path)
     assert [row["dp_replicate"] for row in found["rows"]] == [1, 2048]
