@@ -60,8 +60,13 @@ Tensor interpreter::combined(ReduceKind kind, const Tensor &a, const Tensor &b,
     else
       to.integer = combinedElements(kind, to.integer, from.integer);
   }
-  if (arithmetic == Arithmetic::Rounded)
-    result.round();
+  // Narrow types are added in f32.
+  ElementKind sums = result.kind();
+  if (sums == ElementKind::BF16 || sums == ElementKind::F16)
+    sums = ElementKind::F32;
+  if (arithmetic == Arithmetic::Rounded && result.isFloating())
+    for (Element &element : result.mutableElements())
+      element.real = roundTo(sums, element.real);
   return result;
 }
 
@@ -141,6 +146,8 @@ static Tensor reduced(ReduceKind kind, const RankTensors &input,
   Tensor result = input[ascending.front()];
   for (int64_t rank : ArrayRef(ascending).drop_front())
     result = combined(kind, result, input[rank], arithmetic);
+  if (arithmetic == Arithmetic::Rounded)
+    result.round();
   return result;
 }
 

@@ -14,7 +14,8 @@ evaluateDist(mlir::Operation *op, llvm::ArrayRef<RankTensors> operands,
              const Machine &machine);
 
 /// `a` and `b` combined by `kind`, element by element. In rounded arithmetic
-/// the result is rounded: a reduction adds in the element type.
+/// the result is rounded to the element type, or to f32 if that is narrow: a
+/// reduction over ranks rounds to bf16 once, at its end.
 Tensor combined(ReduceKind kind, const Tensor &a, const Tensor &b,
                 Arithmetic arithmetic);
 

@@ -25,6 +25,11 @@ void addPlanPasses(OpPassManager &pm, const Config &config) {
   pm.addPass(createPlanIndicesPass());
   // Needs nn.boundary, to which the plan's patterns refer, and erases it.
   pm.addPass(createApplyPlanPass(config));
+  // After the constraints: a parameter is cast in front of its gather.
+  ApplyPrecisionPassOptions precision;
+  precision.compute = config.precision.compute;
+  precision.reduce = config.precision.reduce;
+  pm.addPass(createApplyPrecisionPass(precision));
 }
 
 //===----------------------------------------------------------------------===//

@@ -10,6 +10,7 @@
 //
 // What goes wrong with files is no fault of the model's: diagnostics about
 // them name the file and no place in the model.
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Transforms/Passes.h"
 #include "weft/IR/Pipe/Pipe.h"
 #include "weft/Target/KernelTable.h"
@@ -195,6 +196,17 @@ private:
 
 } // namespace
 
+/// True if a kernel needs the CPU's tile registers, for which the runtime has
+/// to ask the system.
+static bool usesTiles(ModuleOp kernels) {
+  return kernels
+      .walk([](LLVM::CallIntrinsicOp op) {
+        return op.getIntrin() == "llvm.x86.ldtilecfg" ? WalkResult::interrupt()
+                                                      : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
 FailureOr<json::Object> emitProgram(ModuleOp module, StringRef outputDir,
                                     const TargetConfig &config) {
   Location nowhere = UnknownLoc::get(module.getContext());
@@ -214,6 +226,8 @@ FailureOr<json::Object> emitProgram(ModuleOp module, StringRef outputDir,
   auto kernels = buildKernelModules(module, *target);
   if (failed(kernels))
     return failure();
+  if (llvm::any_of(*kernels, [](auto &part) { return usesTiles(*part); }))
+    (*descriptor)["tiles"] = true;
   std::string text =
       llvm::formatv("{0}", json::Value(json::Object(*descriptor)));
   OwningOpRef<ModuleOp> program = buildProgramModule(module, text);

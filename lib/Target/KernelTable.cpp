@@ -2,7 +2,7 @@
 //
 // The table: op -> kernel. Each entry turns an op's attributes and types into
 // the spec of an emitter of weft/Target/Kernels.h; scratch sizes come from the
-// same specs. Composite ops have kernels for f32 only.
+// same specs. Composite ops have kernels for activations in f32 and bf16.
 #include "weft/Target/KernelTable.h"
 #include "Kernels/KernelBuilder.h"
 #include "weft/IR/NN/NN.h"
@@ -46,7 +46,8 @@ template <typename OpT> static AttentionSpec specOfAttention(OpT op) {
           k[2],
           q[3],
           op.getScale().convertToDouble(),
-          op.getCausal()};
+          op.getCausal(),
+          elementOfTensor(op.getQuery())};
 }
 
 static CopySpec specOf(nn::TransposeOp op) {
@@ -93,13 +94,15 @@ static CopySpec specOf(nn::PadOp op) {
 static ReduceSpec specOf(nn::ReduceOp op) {
   // The enumerators are in the same order.
   return {static_cast<ReduceKind>(op.getKind()), elementOfTensor(op.getInput()),
-          shapeOf(op.getInput()), Shape(op.getDims())};
+          shapeOf(op.getInput()), Shape(op.getDims()),
+          elementOfTensor(op.getResult())};
 }
 
 /// `table` has the indexed dim at position `dim`.
 static LookupSpec lookup(Value indices, Value table, int64_t dim, Value offset,
                          int64_t width = 1) {
-  return {shapeOf(indices), shapeOf(table)[dim], width, bool(offset)};
+  return {shapeOf(indices), shapeOf(table)[dim], width, bool(offset),
+          elementOfTensor(table)};
 }
 
 //===----------------------------------------------------------------------===//
@@ -158,13 +161,49 @@ static Kernel emitWindow(const KernelSite &site, prog::WindowOp op) {
 // The table
 //===----------------------------------------------------------------------===//
 
-/// Composite kernels compute in f32.
+/// The values of a composite op that are f32 whatever its activations are.
+static SmallVector<Value, 2> sumsOf(Operation *op) {
+  return llvm::TypeSwitch<Operation *, SmallVector<Value, 2>>(op)
+      .Case(
+          [](nn::RmsNormOp op) { return SmallVector<Value, 2>{op.getRstd()}; })
+      .Case([](nn::RmsNormGradOp op) {
+        return SmallVector<Value, 2>{op.getRstd(), op.getDweight()};
+      })
+      .Case(
+          [](nn::AttentionOp op) { return SmallVector<Value, 2>{op.getLse()}; })
+      .Case([](nn::AttentionGradOp op) {
+        return SmallVector<Value, 2>{op.getLse()};
+      })
+      .Case([](nn::EmbeddingGradOp op) {
+        return SmallVector<Value, 2>{op.getResult()};
+      })
+      .Case([](nn::CrossEntropyOp op) {
+        return SmallVector<Value, 2>{op.getSum(), op.getLse()};
+      })
+      .Case([](nn::CrossEntropyGradOp op) {
+        return SmallVector<Value, 2>{op.getLse(), op.getSeed()};
+      })
+      .Default([](Operation *) { return SmallVector<Value, 2>(); });
+}
+
+/// Composite kernels compute in f32; activations may be bf16, all of them.
 static LogicalResult verifyFloats(Operation *op) {
-  for (Type type : op->getOperandTypes()) {
-    Type element = cast<RankedTensorType>(type).getElementType();
-    if (isa<FloatType>(element) && !element.isF32())
+  SmallVector<Value, 2> sums = sumsOf(op);
+  SmallVector<Value> values(op->getOperands());
+  llvm::append_range(values, op->getResults());
+  Type activation = Float32Type::get(op->getContext());
+  if (!isa<nn::SoftmaxOp>(op))
+    for (Value value : values)
+      if (elementOfTensor(value).isBF16() && !llvm::is_contained(sums, value))
+        activation = elementOfTensor(value);
+  for (Value value : values) {
+    Type element = elementOfTensor(value);
+    Type expected = llvm::is_contained(sums, value)
+                        ? Type(Float32Type::get(op->getContext()))
+                        : activation;
+    if (isa<FloatType>(element) && element != expected)
       return op->emitOpError("has no kernel for its element type: got ")
-             << element << ", expected f32";
+             << element << ", expected " << expected;
   }
   return success();
 }
@@ -175,14 +214,17 @@ static Kernel emitRows(const KernelSite &site, Operation *op) {
         return emitSoftmax(site, shapeOf(op.getInput()));
       })
       .Case([&](nn::RmsNormOp op) {
-        return emitRmsNorm(site, shapeOf(op.getInput()),
+        return emitRmsNorm(site, elementOfTensor(op.getInput()),
+                           shapeOf(op.getInput()),
                            op.getEps().convertToDouble());
       })
       .Case([&](nn::RmsNormGradOp op) {
-        return emitRmsNormGrad(site, shapeOf(op.getInput()));
+        return emitRmsNormGrad(site, elementOfTensor(op.getInput()),
+                               shapeOf(op.getInput()));
       })
       .Case([&](nn::RotaryOp op) {
-        return emitRotary(site, shapeOf(op.getInput()), op.getAdjoint());
+        return emitRotary(site, elementOfTensor(op.getInput()),
+                          shapeOf(op.getInput()), op.getAdjoint());
       })
       .Case([&](nn::AttentionOp op) {
         return emitAttention(site, specOfAttention(op));
@@ -191,10 +233,12 @@ static Kernel emitRows(const KernelSite &site, Operation *op) {
         return emitAttentionGrad(site, specOfAttention(op));
       })
       .Case([&](nn::CrossEntropyOp op) {
-        return emitCrossEntropy(site, shapeOf(op.getLogits()));
+        return emitCrossEntropy(site, elementOfTensor(op.getLogits()),
+                                shapeOf(op.getLogits()));
       })
       .Case([&](nn::CrossEntropyGradOp op) {
-        return emitCrossEntropyGrad(site, shapeOf(op.getLogits()),
+        return emitCrossEntropyGrad(site, elementOfTensor(op.getLogits()),
+                                    shapeOf(op.getLogits()),
                                     bool(op.getOffset()));
       })
       .Default([](Operation *) { return failure(); });
@@ -208,9 +252,10 @@ static Kernel emitLookup(const KernelSite &site, Operation *op) {
                                     op.getOffset(), shapeOf(op.getTable())[1]));
       })
       .Case([&](nn::EmbeddingGradOp op) {
-        return emitEmbeddingGrad(site, lookup(op.getIds(), op.getResult(), 0,
-                                              op.getOffset(),
-                                              shapeOf(op.getResult())[1]));
+        LookupSpec spec = lookup(op.getIds(), op.getResult(), 0, op.getOffset(),
+                                 shapeOf(op.getResult())[1]);
+        spec.type = elementOfTensor(op.getDy());
+        return emitEmbeddingGrad(site, spec);
       })
       .Case([&](nn::PickOp op) {
         return emitPick(site, lookup(op.getIndices(), op.getInput(),

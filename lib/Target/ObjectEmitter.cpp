@@ -45,6 +45,8 @@
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Host.h"
 #include "llvm/TargetParser/SubtargetFeature.h"
+#include <sys/syscall.h>
+#include <unistd.h>
 
 using namespace mlir;
 
@@ -86,6 +88,16 @@ std::vector<std::string> knownCpus() {
   return names;
 }
 
+/// True if the system gives this process tile registers; it has to be asked.
+static bool grantsTiles() {
+#if defined(__x86_64__) && defined(SYS_arch_prctl)
+  constexpr long requestPermission = 0x1023, tileData = 18;
+  return syscall(SYS_arch_prctl, requestPermission, tileData) == 0;
+#else
+  return false;
+#endif
+}
+
 FailureOr<TargetInfo> resolveTarget(const TargetConfig &config, Location loc) {
   TargetInfo info;
   info.triple = llvm::sys::getDefaultTargetTriple();
@@ -113,6 +125,10 @@ FailureOr<TargetInfo> resolveTarget(const TargetConfig &config, Location loc) {
   const llvm::MCSubtargetInfo &subtarget = *machine->getMCSubtargetInfo();
   info.hasAvx512 = subtarget.checkFeatures("+avx512f,+avx512vl,+avx512dq");
   bool hasAvx2 = subtarget.checkFeatures("+avx2,+fma");
+  info.hasAvx512Bf16 =
+      subtarget.checkFeatures("+avx512bf16,+avx512bw") && info.hasAvx512;
+  info.hasAmx = subtarget.checkFeatures("+amx-tile,+amx-bf16") &&
+                info.hasAvx512 && (config.cpu != "native" || grantsTiles());
   info.lanes = info.hasAvx512 ? 16 : hasAvx2 ? 8 : 4;
   return info;
 }

@@ -45,8 +45,8 @@ Value Backward::cotangentOf(Value value) {
 }
 
 bool Backward::isParameter(Value value) const {
-  while (auto cast = value.getDefiningOp<nn::CastOp>())
-    value = cast.getInput();
+  while (isa_and_present<nn::CastOp, dist::ConstrainOp>(value.getDefiningOp()))
+    value = value.getDefiningOp()->getOperand(0);
   auto argument = dyn_cast<BlockArgument>(value);
   pipe::SlotOp slot = argument ? slotOf(argument) : pipe::SlotOp();
   return slot && slot.getKind() == "parameter";
@@ -70,6 +70,22 @@ Value Backward::reverseConstrain(dist::ConstrainOp op, Value cotangent) {
   return wish;
 }
 
+/// The cotangent of a parameter in f32, also where the parameter is used in a
+/// narrow type: what makes it sums in f32, and need not round then.
+static Value unrounded(OpBuilder &builder, Value cotangent) {
+  if (!nn::isNarrowFloat(nn::plainType(cotangent).getElementType()))
+    return cotangent;
+  Type wide = builder.getF32Type();
+  auto cast = cotangent.getDefiningOp<nn::CastOp>();
+  if (cast && nn::plainType(cast.getInput()).getElementType() == wide)
+    return cast.getInput();
+  if (cotangent.getDefiningOp<nn::ContractOp>() && cotangent.use_empty()) {
+    cotangent.setType(nn::plainType(cotangent).clone(wide));
+    return cotangent;
+  }
+  return nn::Expressions(builder, cotangent.getLoc()).cast(cotangent, wide);
+}
+
 LogicalResult Backward::reverse(Operation *op, ArrayRef<Value> cotangents) {
   SmallVector<Value> operands;
   if (auto constrainOp = dyn_cast<dist::ConstrainOp>(op))
@@ -78,9 +94,14 @@ LogicalResult Backward::reverse(Operation *op, ArrayRef<Value> cotangents) {
     operands = adjoint.buildAdjoint(builder, cotangents);
   else
     return op->emitOpError("has no adjoint");
-  for (auto [operand, cotangent] : llvm::zip_equal(op->getOperands(), operands))
-    if (cotangent && active.contains(operand))
-      pending[operand].push_back(cotangent);
+  for (auto [operand, cotangent] :
+       llvm::zip_equal(op->getOperands(), operands)) {
+    if (!cotangent || !active.contains(operand))
+      continue;
+    if (isParameter(operand))
+      cotangent = unrounded(builder, cotangent);
+    pending[operand].push_back(cotangent);
+  }
   return success();
 }
 

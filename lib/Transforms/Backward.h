@@ -34,8 +34,8 @@ public:
 private:
   mlir::LogicalResult reverse(mlir::Operation *op,
                               llvm::ArrayRef<mlir::Value> cotangents);
-  /// True for a parameter's argument, also behind casts: the operand of a
-  /// gather, whose gradient has a constraint of its own.
+  /// True for a parameter's argument, also behind casts and constraints: its
+  /// gradient has a constraint of its own and is summed in f32.
   bool isParameter(mlir::Value value) const;
   mlir::Value reverseConstrain(dist::ConstrainOp op, mlir::Value cotangent);
 

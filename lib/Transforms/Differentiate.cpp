@@ -81,6 +81,19 @@ static dist::ConstraintAttr openConstraint(pipe::SlotOp gradient) {
   return dist::ConstraintAttr::get(gradient.getContext(), wishes);
 }
 
+/// `gradient`, of which ranks hold parts, reduced as `wish` says in the type
+/// that the parameter's slot asks for.
+static Value reduceAs(nn::Expressions &e, pipe::SlotOp parameter,
+                      Value gradient, dist::ConstraintAttr wish) {
+  auto narrow = parameter.getReduceType();
+  if (!narrow || *narrow == nn::plainType(gradient).getElementType())
+    return constrain(e, gradient, wish);
+  auto type = nn::plainType(gradient).clone(*narrow);
+  Value parts = nn::CastOp::create(e.builder, e.loc, type, gradient,
+                                   /*of_parts=*/true);
+  return constrain(e, parts, wish);
+}
+
 /// Adds `cotangent` to the parameter's gradient slot, or to its open slot. The
 /// tp of the weight's use flows back, the sharding of its state does not.
 static void accumulateGradient(SlotTable &slots, SlotFunction &stage,
@@ -93,11 +106,12 @@ static void accumulateGradient(SlotTable &slots, SlotFunction &stage,
     slot = createGradientSlot(slots, parameter, ".open", "step");
     slot.setConstraintAttr(open);
   } else {
-    gradient = constrain(e, gradient, slot.getConstraintAttr());
+    gradient = reduceAs(e, parameter, gradient, slot.getConstraintAttr());
     if (auto wish = gradient.getDefiningOp<dist::ConstrainOp>())
       wish->setAttr(
           kOneWayAttrName,
           e.builder.getStrArrayAttr(llvm::to_vector_of<StringRef>(kDataAxes)));
+    gradient = e.cast(gradient, e.builder.getF32Type());
   }
   Value sum = e.sumOf({stage.read(slot.getSymName()), gradient});
   stage.write(slot.getSymName(), sum);
@@ -114,7 +128,8 @@ static void buildReduce(const SlotTable &slots, SlotFunction &stage,
     pipe::SlotOp slot = slots.lookup(name);
     nn::Expressions e = reduce.at(slot.getLoc());
     Value open = reduce.read(name + ".open");
-    reduce.write(name, constrain(e, open, slot.getConstraintAttr()));
+    Value gradient = reduceAs(e, parameter, open, slot.getConstraintAttr());
+    reduce.write(name, e.cast(gradient, e.builder.getF32Type()));
     zeros.push_back({name + ".open", e.constant(open, 0)});
   }
   for (const auto &[name, zero] : zeros)

@@ -3,6 +3,10 @@
 
 Per tensor, in norms: |a - b| <= 1e-5 |b| + 1e-7 |all gradients of b|. The floor is for gradients that are zero in theory. Run as
 `python -m weft.compare DUMP REFERENCE`.
+
+Two programs that compute in bf16 agree only to bf16's precision, and how far an exact result is from either depends on the model. With
+`--wide WIDE`, the dump w of an f32 reference, the reference b therefore says how large errors are: |a - w| <= 1.5 |b - w| + 2^-12 |w|.
+The floor is for single numbers (losses) that b meets by chance: a sixteenth of bf16's rounding.
 """
 
 import argparse
@@ -17,6 +21,7 @@ import numpy as np
 from weft.errors import INPUT_FILE, WeftError, run_command
 
 RELATIVE, FLOOR = 1e-5, 1e-7
+NARROW_RATIO, NARROW_FLOOR = 1.5, 2.0**-12
 
 
 @dataclass(frozen=True)
@@ -58,21 +63,31 @@ class Comparison:
         return "\n".join(lines)
 
 
-def compare_dumps(found: str | Path, *, reference: str | Path) -> Comparison:
-    """Compares all that two dump folders hold."""
+def compare_dumps(found: str | Path, *, reference: str | Path, wide: str | Path | None = None) -> Comparison:
+    """Compares all that two dump folders hold; with `wide`, by their distances from a reference in f32."""
     ours, theirs = _load(Path(found)), _load(Path(reference))
+    exact = _load(Path(wide)) if wide else {}
     gradients = [value for name, value in theirs.items() if name.startswith("gradients/")]
     floor = FLOOR * math.sqrt(sum(_norm(value) ** 2 for value in gradients))
-    unmatched = sorted(ours.keys() ^ theirs.keys())
+    common = ours.keys() & theirs.keys() & (exact.keys() if wide else theirs.keys())
+    unmatched = sorted((ours.keys() | theirs.keys() | exact.keys()) - common)
     differences = []
-    for name in ours.keys() & theirs.keys():
+    for name in common:
         a, b = ours[name], theirs[name]
         if a.shape != b.shape:
             unmatched.append(f"{name} (shapes {a.shape} and {b.shape})")
             continue
+        if wide:
+            differences.append(_narrow_difference(name, a, b, exact[name]))
+            continue
         norm = _norm(b)
         differences.append(Difference(name, _norm(a - b), RELATIVE * norm + floor, norm))
     return Comparison(sorted(differences, key=lambda d: (-d.ratio, d.name)), unmatched)
+
+
+def _narrow_difference(name: str, a: np.ndarray, b: np.ndarray, exact: np.ndarray) -> Difference:
+    norm = _norm(exact)
+    return Difference(name, _norm(a - exact), NARROW_RATIO * _norm(b - exact) + NARROW_FLOOR * norm, norm)
 
 
 def _norm(values: np.ndarray) -> float:
@@ -98,6 +113,7 @@ def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(prog="python -m weft.compare", description="Compares two dumps; exit code 1 on a mismatch.")
     found.add_argument("dump")
     found.add_argument("reference")
+    found.add_argument("--wide", metavar="WIDE", help="an f32 reference: DUMP and REFERENCE compute in bf16")
     found.add_argument("--rows", type=int, default=8, help="lines of the table of worst tensors")
     return found
 
@@ -106,7 +122,7 @@ def main() -> int:
     """Runs the comparison: 0 where the dumps agree, 1 where not, 3 where one cannot be read."""
     arguments = parser().parse_args()
     comparisons: list[Comparison] = []
-    code = run_command(lambda: comparisons.append(compare_dumps(arguments.dump, reference=arguments.reference)))
+    code = run_command(lambda: comparisons.append(compare_dumps(arguments.dump, reference=arguments.reference, wide=arguments.wide)))
     if code:
         return code
     print(comparisons[0].table(rows=arguments.rows))

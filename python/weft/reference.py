@@ -3,6 +3,10 @@
 
 The loss of a step is the sum of all token losses of all microbatches over the number of labels that count (0 where none does);
 microbatches only bound memory. Data are taken in sequential order. Run as `python -m weft.reference`.
+
+With `--compute bf16` the semantics are those of FSDP2's `MixedPrecisionPolicy(param_dtype=bfloat16, reduce_dtype=float32)`: forward and
+backward run on bf16 copies of the parameters (buffers keep their type, modules upcast inside as they do), each microbatch's gradients
+are cast to f32 and summed there, and the optimizer works on f32 parameters.
 """
 
 import argparse
@@ -34,10 +38,13 @@ class Training:
     eps: float = 1e-8
     weight_decay: float = 0.1
     clip: float = 1.0
+    compute: str = "f32"
 
     def __post_init__(self) -> None:
         if self.optimizer not in ("sgd", "adamw"):
             raise WeftError(f'unknown optimizer: got "{self.optimizer}", expected "sgd" or "adamw"')
+        if self.compute not in ("f32", "bf16"):
+            raise WeftError(f'unknown type: got "{self.compute}", expected "f32" or "bf16"')
         for name in ("batch", "seq", "steps", "microbatches"):
             if getattr(self, name) < 1:
                 raise WeftError(f'"{name}" is not positive: got {getattr(self, name)}')
@@ -45,28 +52,62 @@ class Training:
 
 def run_reference(module: torch.nn.Module, *, samples: Samples, training: Training, dump: str | Path) -> list[float]:
     """Trains the module in place and writes loss.json, gradients.safetensors and parameters.safetensors."""
-    optimizer = _optimizer(module, training)
+    masters = Masters(module, narrow=torch.bfloat16 if training.compute == "bf16" else None)
+    optimizer = _optimizer(masters.trainable(), training)
     losses: list[float] = []
     gradients: dict[str, torch.Tensor] = {}
     for step in range(training.steps):
-        module.zero_grad(set_to_none=True)
-        losses.append(_accumulate(module, samples, training, step))
-        named = [(name, p.grad) for name, p in module.named_parameters() if p.grad is not None]
+        optimizer.zero_grad(set_to_none=True)
+        losses.append(_accumulate(masters, samples, training, step))
+        named = [(name, p.grad) for name, p in masters.named.items() if p.grad is not None]
         gradients = {name: gradient.detach().clone().contiguous() for name, gradient in named}
         if training.clip > 0:
-            torch.nn.utils.clip_grad_norm_(module.parameters(), training.clip)
+            torch.nn.utils.clip_grad_norm_(masters.trainable(), training.clip)
         optimizer.step()
+        masters.copy_to_module()
     directory = Path(dump)
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "loss.json").write_text(json.dumps({"losses": losses}) + "\n")
     save_file(gradients, directory / "gradients.safetensors")
-    parameters = {name: p.detach().clone().contiguous() for name, p in module.named_parameters()}
+    parameters = {name: p.detach().clone().contiguous() for name, p in masters.named.items()}
     save_file(parameters, directory / "parameters.safetensors")
     return losses
 
 
-def _optimizer(module: torch.nn.Module, training: Training) -> torch.optim.Optimizer:
-    parameters = [p for p in module.parameters() if p.requires_grad]
+class Masters:
+    """The parameters that are trained: the module's own, or f32 ones of which the module holds narrow copies."""
+
+    def __init__(self, module: torch.nn.Module, *, narrow: torch.dtype | None) -> None:
+        self.module = module
+        self.named: dict[str, torch.nn.Parameter] = dict(module.named_parameters())
+        if narrow is None:
+            return
+        self.named = {name: torch.nn.Parameter(p.detach().clone(), p.requires_grad) for name, p in self.named.items()}
+        for parameter in module.parameters():
+            parameter.data = parameter.data.to(narrow)
+
+    def trainable(self) -> list[torch.nn.Parameter]:
+        """What the optimizer changes."""
+        return [p for p in self.named.values() if p.requires_grad]
+
+    def take_gradients(self) -> None:
+        """Moves a microbatch's gradients from narrow copies to the f32 sums."""
+        for name, copy in self.module.named_parameters():
+            master = self.named[name]
+            if copy is master or copy.grad is None:
+                continue
+            gradient = copy.grad.to(master.dtype)
+            master.grad = gradient if master.grad is None else master.grad + gradient
+            copy.grad = None
+
+    def copy_to_module(self) -> None:
+        """Rounds what the optimizer changed."""
+        for name, copy in self.module.named_parameters():
+            if copy is not self.named[name]:
+                copy.data.copy_(self.named[name].data)
+
+
+def _optimizer(parameters: list[torch.nn.Parameter], training: Training) -> torch.optim.Optimizer:
     if training.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=training.lr, momentum=training.momentum, weight_decay=training.weight_decay)
     return torch.optim.AdamW(
@@ -74,7 +115,7 @@ def _optimizer(module: torch.nn.Module, training: Training) -> torch.optim.Optim
     )  # fmt: skip
 
 
-def _accumulate(module: torch.nn.Module, samples: Samples, training: Training, step: int) -> float:
+def _accumulate(masters: Masters, samples: Samples, training: Training, step: int) -> float:
     """Adds the gradients of one step's mean loss to the parameters; the loss."""
     batches = []
     for i in range(training.microbatches):
@@ -84,10 +125,11 @@ def _accumulate(module: torch.nn.Module, samples: Samples, training: Training, s
     count = sum(int((batch["labels"] != -100).sum()) for batch in batches)
     total = 0.0
     for batch in batches:
-        logits = module(input_ids=batch["tokens"], use_cache=False).logits.float()
+        logits = masters.module(input_ids=batch["tokens"], use_cache=False).logits.float()
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch["labels"].flatten(), reduction="sum")
         loss = loss / count if count else loss * 0.0
         loss.backward()
+        masters.take_gradients()
         total += loss.item()
     return total
 
@@ -110,7 +152,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--dump", required=True, metavar="DIR", help="the folder to write")
     for name, kind in (("batch", int), ("seq", int)):
         found.add_argument(f"--{name}", type=kind, required=True)
-    for name in ("steps", "microbatches", "optimizer", "lr", "momentum", "eps", "weight_decay", "clip"):
+    for name in ("steps", "microbatches", "optimizer", "lr", "momentum", "eps", "weight_decay", "clip", "compute"):
         default = getattr(Training, name)
         found.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     found.add_argument("--betas", type=float, nargs=2, default=Training.betas)

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <dlfcn.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 using namespace weft;
@@ -199,6 +200,7 @@ static Descriptor readDescriptor(const Json &json) {
   descriptor.communicator = get(json, "communicator", std::string("auto"));
   descriptor.libraries = get(json, "libraries", std::vector<std::string>());
   descriptor.weights = get(json, "weights", std::string());
+  descriptor.tiles = get(json, "tiles", false);
   descriptor.optimizer = parseOptimizer(get(json, "optimizer", Json::object()));
   for (const Json &slot : json.at("slots"))
     descriptor.slots.push_back(parseSlot(slot, descriptor));
@@ -229,6 +231,17 @@ const Slot *Descriptor::slot(const std::string &name) const {
   return nullptr;
 }
 
+/// Asks the system for the tile registers, for all threads to come: a process
+/// has to, since they make its saved state 8 KiB larger.
+static bool requestTiles() {
+#if defined(__x86_64__) && defined(SYS_arch_prctl)
+  constexpr long requestPermission = 0x1023, tileData = 18;
+  return syscall(SYS_arch_prctl, requestPermission, tileData) == 0;
+#else
+  return false;
+#endif
+}
+
 Program weft::loadProgram(const std::string &path) {
   if (access(path.c_str(), R_OK) == 0) // else the loader has the reason
     checkProgramFile(path);
@@ -245,6 +258,11 @@ Program weft::loadProgram(const std::string &path) {
     throw Error(ExitCode::InputFile,
                 quote(path) + " is no program: it lacks \"weft_program\"");
   program.descriptor = parseDescriptor(text);
+  if (program.descriptor.tiles && !requestTiles())
+    throw Error(ExitCode::InputFile,
+                "program " + quote(path) +
+                    " needs the tile registers (AMX), which this host lacks",
+                "compile it on this host, or set target.cpu = \"x86-64-v4\"");
   for (const Call &call : program.descriptor.step) {
     void *function = dlsym(library, call.function.c_str());
     if (!function)

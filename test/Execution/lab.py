@@ -68,14 +68,15 @@ class Lab:
         return target
 
     @functools.cache  # noqa: B019
-    def reference(self, model: str, data: str, microbatches: int) -> Path:
+    def reference(self, model: str, data: str, microbatches: int, compute: str = "f32") -> Path:
         """The dump of eager PyTorch on one device."""
-        target = self.folder / f"{model}-{data}-{microbatches}-reference"
+        target = self.folder / f"{model}-{data}-{microbatches}-{compute}-reference"
         options = [f"--{key.replace('_', '-')}={value.strip(chr(34))}" for key, value in OPTIMIZER.items() if key != "name"]
         run(
             sys.executable, "-m", "weft.reference", "--hf", _config(model),
             "--weights", self.model(model) / "weights", "--data", self.data(data), "--dump", target,
             "--batch", BATCH, "--seq", SEQ, "--steps", STEPS, "--microbatches", microbatches, "--optimizer", "sgd", *options,
+            "--compute", compute,
         )  # fmt: skip
         return target
 
@@ -87,10 +88,10 @@ class Lab:
         weft("compile", self.model(model), *settings, "-o", target)
         return target
 
-    def simulate(self, artefact: Path, case: Case, *, codes: tuple[int, ...] = (0,)) -> Path:
+    def simulate(self, artefact: Path, case: Case, *flags: str, codes: tuple[int, ...] = (0,)) -> Path:
         """The dump of all ranks on the interpreter."""
         dump = artefact / "simulated"
-        weft("simulate", artefact, "--data", self.data(case.data), "--steps", STEPS, "--dump", dump, codes=codes)
+        weft("simulate", artefact, "--data", self.data(case.data), "--steps", STEPS, "--dump", dump, *flags, codes=codes)
         return dump
 
     def train(self, artefact: Path, case: Case, *options: object, name: str = "trained") -> Path:
@@ -106,6 +107,11 @@ class Lab:
     def compare(self, dump: Path, model: str, case: Case) -> Comparison:
         """A dump against the reference of its model, data and microbatches."""
         return compare_dumps(dump, reference=self.reference(model, case.data, case.microbatches))
+
+    def compare_narrow(self, dump: Path, model: str, case: Case) -> Comparison:
+        """A dump in bf16: its distance from the f32 reference, measured by that of PyTorch in bf16."""
+        wide, narrow = (self.reference(model, case.data, case.microbatches, compute) for compute in ("f32", "bf16"))
+        return compare_dumps(dump, reference=narrow, wide=wide)
 
     def require_parity(self, dump: Path, model: str, case: Case) -> None:
         """Notes the worst tensor, and fails if one is out of tolerance."""

@@ -15,8 +15,8 @@ TEST(Rows, RmsNormAndItsGradient) {
     constexpr int64_t rows = 6;
     const double eps = 1e-5;
     Harness harness;
-    emitRmsNorm(harness.site("forward"), {2, 3, size}, eps);
-    emitRmsNormGrad(harness.site("backward"), {2, 3, size});
+    emitRmsNorm(harness.site("forward"), harness.f32(), {2, 3, size}, eps);
+    emitRmsNormGrad(harness.site("backward"), harness.f32(), {2, 3, size});
     ASSERT_NO_FATAL_FAILURE(harness.build());
     int64_t count = rows * size;
     Floats x = randomFloats(count, 1), w = randomFloats(size, 2),
@@ -72,8 +72,8 @@ TEST(Rows, SoftmaxSumsToOne) {
 TEST(Rows, RotaryTurnsPairsAndItsAdjointTurnsBack) {
   constexpr int64_t b = 2, h = 3, s = 7, d = 34, count = b * h * s * d;
   Harness harness;
-  emitRotary(harness.site("forward"), {b, h, s, d}, false);
-  emitRotary(harness.site("adjoint"), {b, h, s, d}, true);
+  emitRotary(harness.site("forward"), harness.f32(), {b, h, s, d}, false);
+  emitRotary(harness.site("adjoint"), harness.f32(), {b, h, s, d}, true);
   ASSERT_NO_FATAL_FAILURE(harness.build());
   Floats x = randomFloats(count, 1), cosines = randomFloats(s * d, 2),
          sines = randomFloats(s * d, 3), y(count), g = randomFloats(count, 4),
@@ -168,8 +168,9 @@ TEST(CrossEntropy, EqualsItsFormulas) {
   for (int64_t classes : {7, 250, 256}) {
     constexpr int64_t rows = 15;
     Harness harness;
-    emitCrossEntropy(harness.site("forward"), {3, 5, classes});
-    emitCrossEntropyGrad(harness.site("backward"), {3, 5, classes}, false);
+    emitCrossEntropy(harness.site("forward"), harness.f32(), {3, 5, classes});
+    emitCrossEntropyGrad(harness.site("backward"), harness.f32(),
+                         {3, 5, classes}, false);
     ASSERT_NO_FATAL_FAILURE(harness.build());
     Floats logits = randomFloats(rows * classes), loss(1), lse(rows),
            gradient(rows * classes), seed = {0.25f};
@@ -198,8 +199,10 @@ TEST(CrossEntropy, EqualsItsFormulas) {
 TEST(CrossEntropy, GradientOfAShardNeedsNoOtherClass) {
   constexpr int64_t rows = 6, classes = 40, half = 20;
   Harness harness;
-  emitCrossEntropyGrad(harness.site("whole"), {rows, classes}, false);
-  emitCrossEntropyGrad(harness.site("shard"), {rows, half}, true);
+  emitCrossEntropyGrad(harness.site("whole"), harness.f32(), {rows, classes},
+                       false);
+  emitCrossEntropyGrad(harness.site("shard"), harness.f32(), {rows, half},
+                       true);
   ASSERT_NO_FATAL_FAILURE(harness.build());
   Floats logits = randomFloats(rows * classes), whole(rows * classes),
          lse = randomFloats(rows, 2), seed = {0.5f};

@@ -20,6 +20,7 @@ struct SimulateOptions {
   std::string artefact, data, weights, dump;
   int64_t steps = 1;
   bool isVerbose = false;
+  bool isRounded = false;
 };
 } // namespace
 
@@ -57,6 +58,13 @@ static std::optional<RunInputs> collect(const SimulateOptions &options) {
   return inputs;
 }
 
+/// The steps with every result rounded to its element type.
+static mlir::FailureOr<RunResults> runRounded(mlir::ModuleOp module,
+                                              RunInputs inputs) {
+  inputs.arithmetic = Arithmetic::Rounded;
+  return runSteps(module, inputs);
+}
+
 static int simulateArtefact(const SimulateOptions &options) {
   std::optional<RunInputs> inputs = collect(options);
   if (!inputs)
@@ -75,11 +83,15 @@ static int simulateArtefact(const SimulateOptions &options) {
   auto ranks = runSteps(*local, *inputs);
   if (failed(ranks))
     return CompileFailed;
-  if (!options.dump.empty())
-    if (llvm::Error error = writeDump(options.dump, *ranks)) {
+  if (!options.dump.empty()) {
+    auto dumped = options.isRounded ? runRounded(*local, *inputs) : ranks;
+    if (failed(dumped))
+      return CompileFailed;
+    if (llvm::Error error = writeDump(options.dump, *dumped)) {
       llvm::errs() << "error: " << llvm::toString(std::move(error)) << "\n";
       return BadInput;
     }
+  }
   auto device = runSteps(*typed, *inputs);
   if (failed(device))
     return CompileFailed;
@@ -105,6 +117,8 @@ void weft::tool::addSimulate(CLI::App &app, int &result) {
   command->add_option("--steps", options->steps, "training steps");
   command->add_option("--dump", options->dump,
                       "write losses, gradients and parameters here");
+  command->add_flag("--rounded", options->isRounded,
+                    "in the dump, round every result to its type");
   command->add_flag("--verbose", options->isVerbose, "list every tensor");
   command->callback(
       [options, &result] { result = simulateArtefact(*options); });

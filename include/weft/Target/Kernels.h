@@ -151,32 +151,38 @@ mlir::func::FuncOp emitCopy(const KernelSite &site, const CopySpec &spec);
 mlir::func::FuncOp emitConcat(const KernelSite &site, mlir::Type type,
                               llvm::ArrayRef<Shape> inputs, int64_t dim);
 
-/// Removes the increasing `dims` of `shape`.
+/// Removes the increasing `dims` of `shape`. The result has the same type, or
+/// `result`.
 struct ReduceSpec {
   ReduceKind kind;
   mlir::Type type;
   Shape shape;
   Shape dims;
+  mlir::Type result = {};
 };
 /// (input, output)
 mlir::func::FuncOp emitReduce(const KernelSite &site, const ReduceSpec &spec);
 
 //===------------------------------------------------------------------===//
-// Rows, lookups, losses (f32; `shape` is that of x or of the logits)
+// Rows, lookups, losses (`shape` is that of x or of the logits)
+//
+// `type`, f32 or bf16, is that of activations, weights and logits in memory.
+// Statistics (rstd, lse), losses, seeds and sums over rows are f32, and so is
+// what is computed; a result is rounded once.
 //===------------------------------------------------------------------===//
 
 /// (x, weight, y, rstd)
-mlir::func::FuncOp emitRmsNorm(const KernelSite &site,
+mlir::func::FuncOp emitRmsNorm(const KernelSite &site, mlir::Type type,
                                llvm::ArrayRef<int64_t> shape, double eps);
 /// (dy, x, weight, rstd, dx, dweight); dweight adds rows in ascending order.
-mlir::func::FuncOp emitRmsNormGrad(const KernelSite &site,
+mlir::func::FuncOp emitRmsNormGrad(const KernelSite &site, mlir::Type type,
                                    llvm::ArrayRef<int64_t> shape);
-/// (x, y), along the last dim. In place.
+/// (x, y), along the last dim; f32. In place.
 mlir::func::FuncOp emitSoftmax(const KernelSite &site,
                                llvm::ArrayRef<int64_t> shape);
 /// (x [B, H, S, D], cos [S, D], sin [S, D], y); `adjoint` applies the
 /// transposed rotation.
-mlir::func::FuncOp emitRotary(const KernelSite &site,
+mlir::func::FuncOp emitRotary(const KernelSite &site, mlir::Type type,
                               llvm::ArrayRef<int64_t> shape, bool adjoint);
 
 /// Shapes of a lookup: `indices`, and the table or class dim behind it. With
@@ -189,11 +195,14 @@ struct LookupSpec {
   /// Elements of a row; 1 for pick and place.
   int64_t width = 1;
   bool offset = false;
+  /// Of the table, rows, classes and picks; f32 if null.
+  mlir::Type type = {};
 };
 /// (ids, table[, offset], out): rows of the table, zero if out of range.
 mlir::func::FuncOp emitEmbedding(const KernelSite &site,
                                  const LookupSpec &spec);
-/// (dy, ids[, offset], dtable): rows summed in ascending order of the ids.
+/// (dy, ids[, offset], dtable): rows summed in ascending order of the ids, in
+/// f32.
 mlir::func::FuncOp emitEmbeddingGrad(const KernelSite &site,
                                      const LookupSpec &spec);
 /// (x [indices..., size], indices[, offset], out): 0 if out of range.
@@ -203,10 +212,10 @@ mlir::func::FuncOp emitPlace(const KernelSite &site, const LookupSpec &spec);
 
 /// (logits, labels, sum, lse): rows with label -100 do not count; the sum goes
 /// over rows in ascending order. A label out of range counts as -100.
-mlir::func::FuncOp emitCrossEntropy(const KernelSite &site,
+mlir::func::FuncOp emitCrossEntropy(const KernelSite &site, mlir::Type type,
                                     llvm::ArrayRef<int64_t> shape);
 /// (logits, labels, lse, seed[, offset], dlogits). In place on the logits.
-mlir::func::FuncOp emitCrossEntropyGrad(const KernelSite &site,
+mlir::func::FuncOp emitCrossEntropyGrad(const KernelSite &site, mlir::Type type,
                                         llvm::ArrayRef<int64_t> shape,
                                         bool offset);
 
@@ -222,6 +231,8 @@ struct AttentionSpec {
   int64_t batch, heads, kvHeads, queries, keys, width;
   double scale;
   bool causal;
+  /// Of q, k, v, out and their cotangents in memory: f32 or bf16; f32 if null.
+  mlir::Type type = {};
 };
 int64_t attentionScratchBytes(const AttentionSpec &spec,
                               const TargetInfo &target);

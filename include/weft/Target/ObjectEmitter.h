@@ -39,6 +39,8 @@ struct TargetInfo {
   int64_t lanes = 4;
   /// Whether `llvm.ldexp` is one instruction.
   bool hasAvx512 = false;
+  /// Whether pairs of bf16 are multiplied by AVX512-BF16, or by AMX tiles.
+  bool hasAvx512Bf16 = false, hasAmx = false;
 
   /// Rows of the contraction's register tile.
   int64_t tileRows() const { return lanes == 8 ? 6 : hasAvx512 ? 8 : 4; }

@@ -85,6 +85,33 @@ def ApplyPlanPass : Weft_Pass<"dist-apply-plan"> {
   ];
 }
 
+def ApplyPrecisionPass : Weft_Pass<"nn-apply-precision"> {
+  let summary = "compute in a narrow type where it is safe";
+  let description = [{
+    With `compute=bf16` every parameter is cast in front of its first use, so
+    that a gather moves narrow numbers, and the ops of @model change type:
+    contractions, attention and embeddings take and yield bf16; norms and
+    rotary embeddings take the type of their operand and compute in f32;
+    products, functions and sums of elements are in f32, as are statistics and
+    the loss; anything else takes the widest type of its operands. Slots keep
+    their types: parameters, gradients and optimizer state are f32.
+
+    `reduce` is the type in which gradients are reduced over ranks, written to
+    the parameters' slots.
+
+    ```mlir
+    %narrow = nn.cast %w : (tensor<8x4xf32>) -> tensor<8x4xbf16>
+    %y = nn.contract "md,nd->mn" %x, %narrow : (tensor<2x4xbf16>, tensor<8x4xbf16>) -> tensor<2x8xbf16>
+    ```
+  }];
+  let options = [
+    Option<"compute", "compute", "std::string", /*default=*/"\"f32\"",
+           "type of activations and gathered parameters: f32 or bf16">,
+    Option<"reduce", "reduce", "std::string", /*default=*/"\"f32\"",
+           "type in which gradients are reduced: f32 or bf16">,
+  ];
+}
+
 //===----------------------------------------------------------------------===//
 // annotated -> staged
 //===----------------------------------------------------------------------===//

@@ -12,6 +12,19 @@ static Expressions gradOf(Operation *op, OpBuilder &builder) {
   return Expressions(builder, derivedLoc(op->getLoc(), "grad"));
 }
 
+/// The type in which the cotangent of `value` is summed over many elements.
+static RankedTensorType sumType(Value value) {
+  RankedTensorType type = plainType(value);
+  if (!isNarrowFloat(type.getElementType()))
+    return type;
+  return type.clone(Float32Type::get(type.getContext()));
+}
+
+/// `x` in the element type of `like`.
+static Value roundLike(Expressions &e, Value x, Value like) {
+  return e.cast(x, plainType(like).getElementType());
+}
+
 /// The sum of two cotangents, each null if zero.
 static Value addCotangents(Expressions &e, Value first, Value second) {
   if (first && second)
@@ -37,17 +50,19 @@ SmallVector<Value> RmsNormOp::buildAdjoint(OpBuilder &builder,
   Value dx, dweight;
   if (dy) {
     auto grad = RmsNormGradOp::create(builder, e.loc, plainType(x),
-                                      plainType(getWeight()), dy, x,
-                                      getWeight(), getRstd());
+                                      sumType(getWeight()), dy, x, getWeight(),
+                                      getRstd());
     dx = grad.getDinput();
-    dweight = grad.getDweight();
+    dweight = roundLike(e, grad.getDweight(), getWeight());
   }
   if (drstd) { // rstd = (mean(x^2) + eps)^(-1/2): -rstd^3 x / E
     ArrayRef<int64_t> shape = plainType(x).getShape();
     Value cube = e.mul(e.mul(getRstd(), getRstd()), getRstd());
     Value factor = e.scale(e.mul(drstd, cube), -1.0 / shape.back());
     int64_t dim = shape.size() - 1;
-    dx = addCotangents(e, dx, e.mul(x, e.broadcastOver(factor, x, dim)));
+    Value part =
+        e.mul(roundLike(e, x, factor), e.broadcastOver(factor, x, dim));
+    dx = addCotangents(e, dx, roundLike(e, part, x));
   }
   return {dx, dweight};
 }
@@ -84,8 +99,9 @@ static std::pair<Value, Value> lseCotangents(Expressions &e, AttentionOp op,
     weights = e.selectOrZero(parts.mask, weights);
   Value dscores =
       e.scale(e.mul(weights, overKeys(g)), op.getScale().convertToDouble());
-  Value dquery = e.contract("bkgst,bktd->bkgsd", dscores, op.getKey());
-  Value dkey = e.contract("bkgst,bkgsd->bktd", dscores, parts.query);
+  Type narrow = plainType(op.getQuery()).getElementType();
+  Value dquery = e.contract("bkgst,bktd->bkgsd", dscores, op.getKey(), narrow);
+  Value dkey = e.contract("bkgst,bkgsd->bktd", dscores, parts.query, narrow);
   return {e.reshape(dquery, plainType(op.getQuery()).getShape()), dkey};
 }
 
@@ -112,10 +128,13 @@ SmallVector<Value> AttentionOp::buildAdjoint(OpBuilder &builder,
 SmallVector<Value> EmbeddingOp::buildAdjoint(OpBuilder &builder,
                                              ValueRange cotangents) {
   SmallVector<Value> operands(getNumOperands());
-  if (cotangents.front())
-    operands[1] = EmbeddingGradOp::create(
-        builder, gradOf(*this, builder).loc, plainType(getTable()),
-        cotangents.front(), getIds(), getOffset());
+  if (!cotangents.front())
+    return operands;
+  Expressions e = gradOf(*this, builder);
+  Value dtable =
+      EmbeddingGradOp::create(builder, e.loc, sumType(getTable()),
+                              cotangents.front(), getIds(), getOffset());
+  operands[1] = roundLike(e, dtable, getTable());
   return operands;
 }
 
@@ -129,13 +148,12 @@ SmallVector<Value> CrossEntropyOp::buildAdjoint(OpBuilder &builder,
                                          logits, getLabels(), getLse(), dsum,
                                          /*offset=*/Value());
   if (dlse) { // the derivative of lse is the softmax
-    Type type = plainType(logits).getElementType();
+    Value wide = roundLike(e, logits, getLse());
     int64_t dim = plainType(logits).getRank() - 1;
-    auto overClasses = [&](Value x) {
-      return e.broadcastOver(e.cast(x, type), logits, dim);
-    };
-    Value softmax = e.exp(e.sub(logits, overClasses(getLse())));
-    dlogits = addCotangents(e, dlogits, e.mul(softmax, overClasses(dlse)));
+    auto overClasses = [&](Value x) { return e.broadcastOver(x, logits, dim); };
+    Value softmax = e.exp(e.sub(wide, overClasses(getLse())));
+    Value part = e.mul(softmax, overClasses(dlse));
+    dlogits = addCotangents(e, dlogits, roundLike(e, part, logits));
   }
   return {dlogits, Value()};
 }

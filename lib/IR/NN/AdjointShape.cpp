@@ -41,7 +41,8 @@ SmallVector<Value> ContractOp::buildAdjoint(OpBuilder &builder,
                       Value ownValue) {
     std::string equation = (letters.result + "," + other + "->" + own).str();
     Type type = plainType(ownValue).getElementType();
-    return e.contract(equation, e.cast(cotangents.front(), type), otherValue);
+    return e.contract(equation, e.cast(cotangents.front(), type), otherValue,
+                      type);
   };
   return {contract(letters.rhs, letters.lhs, getRhs(), getLhs()),
           contract(letters.lhs, letters.rhs, getLhs(), getRhs())};
@@ -83,8 +84,9 @@ SmallVector<Value> ReduceOp::buildAdjoint(OpBuilder &builder,
     return {Value()};
   Expressions e = gradOf(*this, builder);
   switch (getKind()) {
-  case ReduceOpKind::sum:
-    return {e.broadcastOver(g, getInput(), getDims())};
+  case ReduceOpKind::sum: // cast before it is repeated
+    return {e.broadcastOver(e.cast(g, plainType(getInput()).getElementType()),
+                            getInput(), getDims())};
   case ReduceOpKind::max:
   case ReduceOpKind::min:
     return {extremumCotangent(e, *this, g)};
@@ -100,7 +102,9 @@ SmallVector<Value> BroadcastOp::buildAdjoint(OpBuilder &builder,
     return {Value()};
   Expressions e = gradOf(*this, builder);
   int64_t numDims = plainType(getResult()).getRank();
-  return {e.reduceSum(cotangents.front(), otherDims(numDims, getDims()))};
+  Value sum =
+      e.reduceSumWide(cotangents.front(), otherDims(numDims, getDims()));
+  return {e.cast(sum, plainType(getInput()).getElementType())};
 }
 
 //===----------------------------------------------------------------------===//

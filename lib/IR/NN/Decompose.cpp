@@ -3,7 +3,8 @@
 // Composite ops in elementary ones. A decomposition is what the op means where
 // a dim that its kernel needs whole is to stay sharded: communication follows
 // from the reductions. Maxima only shift what is exponentiated and cancel out,
-// so they are marked to have no cotangent.
+// so they are marked to have no cotangent. As in the kernels, operands of a
+// narrow type are widened first and results are rounded once.
 #include "Decompose.h"
 #include <limits>
 
@@ -24,6 +25,11 @@ static Value shiftMaximum(Expressions &e, Value x) {
   return maximum;
 }
 
+/// `x` in the element type of `like`.
+static Value roundLike(Expressions &e, Value x, Value like) {
+  return e.cast(x, plainType(like).getElementType());
+}
+
 static Value meanOverLast(Expressions &e, Value x) {
   double size = plainType(x).getShape().back();
   return e.scale(e.reduceSum(x, lastDim(x)), 1 / size);
@@ -31,12 +37,13 @@ static Value meanOverLast(Expressions &e, Value x) {
 
 SmallVector<Value> SoftmaxOp::decompose(OpBuilder &builder) {
   Expressions e = partsOf(*this, builder);
-  Value x = getInput();
+  Value x = e.widen(getInput());
   int64_t dim = lastDim(x);
   Value shifted = e.sub(x, e.broadcastOver(shiftMaximum(e, x), x, dim));
   Value weights = e.exp(shifted);
   Value sum = e.reduceSum(weights, dim);
-  return {e.div(weights, e.broadcastOver(sum, x, dim))};
+  Value y = e.div(weights, e.broadcastOver(sum, x, dim));
+  return {roundLike(e, y, getResult())};
 }
 
 //===----------------------------------------------------------------------===//
@@ -45,30 +52,33 @@ SmallVector<Value> SoftmaxOp::decompose(OpBuilder &builder) {
 
 SmallVector<Value> RmsNormOp::decompose(OpBuilder &builder) {
   Expressions e = partsOf(*this, builder);
-  Value x = getInput();
+  Value x = e.widen(getInput());
   int64_t dim = lastDim(x);
   Value variance = meanOverLast(e, e.mul(x, x));
   Value rstd =
       e.unary<RsqrtOp>(e.addConstant(variance, getEps().convertToDouble()));
   Value normed = e.mul(x, e.broadcastOver(rstd, x, dim));
-  Value weight = e.broadcast(getWeight(), plainType(x).getShape(), dim);
-  return {e.mul(normed, weight), rstd};
+  Value weight =
+      e.broadcast(e.widen(getWeight()), plainType(x).getShape(), dim);
+  return {roundLike(e, e.mul(normed, weight), getResult()),
+          roundLike(e, rstd, getRstd())};
 }
 
 SmallVector<Value> RmsNormGradOp::decompose(OpBuilder &builder) {
   Expressions e = partsOf(*this, builder);
-  Value x = getInput();
+  Value x = e.widen(getInput()), dy = e.widen(getDy());
   int64_t dim = lastDim(x);
   ArrayRef<int64_t> shape = plainType(x).getShape();
-  Value rstd = e.broadcastOver(getRstd(), x, dim);
-  Value g = e.mul(getDy(), e.broadcast(getWeight(), shape, dim));
+  Value rstds = e.widen(getRstd());
+  Value rstd = e.broadcastOver(rstds, x, dim);
+  Value g = e.mul(dy, e.broadcast(e.widen(getWeight()), shape, dim));
   Value mean = meanOverLast(e, e.mul(g, x));
-  Value square = e.mul(getRstd(), getRstd());
+  Value square = e.mul(rstds, rstds);
   Value factor = e.broadcastOver(e.mul(square, mean), x, dim);
   Value dx = e.mul(rstd, e.sub(g, e.mul(x, factor)));
   Value dweight =
-      e.reduceSum(e.mul(getDy(), e.mul(x, rstd)), otherDims(shape.size(), dim));
-  return {dx, dweight};
+      e.reduceSum(e.mul(dy, e.mul(x, rstd)), otherDims(shape.size(), dim));
+  return {roundLike(e, dx, getDinput()), roundLike(e, dweight, getDweight())};
 }
 
 Value weft::nn::rotateHalves(Expressions &e, Value x) {
@@ -79,13 +89,13 @@ Value weft::nn::rotateHalves(Expressions &e, Value x) {
 
 SmallVector<Value> RotaryOp::decompose(OpBuilder &builder) {
   Expressions e = partsOf(*this, builder);
-  Value x = getInput();
+  Value x = e.widen(getInput());
   ArrayRef<int64_t> shape = plainType(x).getShape();
-  Value cos = e.broadcast(getCos(), shape, {2, 3});
-  Value sin = e.broadcast(getSin(), shape, {2, 3});
-  if (getAdjoint())
-    return {e.sub(e.mul(x, cos), rotateHalves(e, e.mul(x, sin)))};
-  return {e.add(e.mul(x, cos), e.mul(rotateHalves(e, x), sin))};
+  Value cos = e.broadcast(e.widen(getCos()), shape, {2, 3});
+  Value sin = e.broadcast(e.widen(getSin()), shape, {2, 3});
+  Value turned = getAdjoint() ? e.neg(rotateHalves(e, e.mul(x, sin)))
+                              : e.mul(rotateHalves(e, x), sin);
+  return {roundLike(e, e.add(e.mul(x, cos), turned), getResult())};
 }
 
 //===----------------------------------------------------------------------===//
@@ -99,7 +109,10 @@ AttentionScores weft::nn::attentionScores(Expressions &e, OpT op) {
   int64_t heads = k[1], group = q[1] / k[1];
   AttentionScores result;
   result.query = e.reshape(op.getQuery(), {q[0], heads, group, q[2], q[3]});
-  Value products = e.contract("bkgsd,bktd->bkgst", result.query, op.getKey());
+  Type type = plainType(op.getQuery()).getElementType();
+  Value products =
+      e.contract("bkgsd,bktd->bkgst", result.query, op.getKey(),
+                 isNarrowFloat(type) ? e.builder.getF32Type() : type);
   result.scores = e.scale(products, op.getScale().convertToDouble());
   if (!op.getCausal())
     return result;
@@ -127,7 +140,8 @@ SmallVector<Value> AttentionOp::decompose(OpBuilder &builder) {
   Value divisor =
       e.select(e.compare(Predicate::eq, sum, 0.0), e.constant(sum, 1), sum);
   weights = e.div(weights, e.broadcastOver(divisor, weights, 4));
-  Value out = e.contract("bkgst,bktd->bkgsd", weights, getValue());
+  Value out = e.contract("bkgst,bktd->bkgsd", weights, getValue(),
+                         plainType(getQuery()).getElementType());
   RankedTensorType lse = plainType(getLse());
   return {e.reshape(out, plainType(getQuery()).getShape()),
           e.cast(e.reshape(e.add(e.log(sum), maximum), lse.getShape()),
@@ -167,7 +181,7 @@ SmallVector<Value> AttentionGradOp::decompose(OpBuilder &builder) {
 /// combined over ranks, all of the labels' shape; nothing else is.
 SmallVector<Value> CrossEntropyOp::decompose(OpBuilder &builder) {
   Expressions e = partsOf(*this, builder);
-  Value logits = getLogits(), labels = getLabels();
+  Value logits = e.widen(getLogits()), labels = getLabels();
   int64_t dim = lastDim(logits);
   Value maximum = shiftMaximum(e, logits);
   Value shifted = e.sub(logits, e.broadcastOver(maximum, logits, dim));
@@ -177,9 +191,8 @@ SmallVector<Value> CrossEntropyOp::decompose(OpBuilder &builder) {
                                 /*offset=*/Value());
   Value counts = e.compare(Predicate::ne, labels, -100.0);
   Value losses = e.selectOrZero(counts, e.sub(lse, picked));
-  RankedTensorType type = plainType(getLse());
-  return {e.reduceAll(ReduceOpKind::sum, losses),
-          e.cast(lse, type.getElementType())};
+  return {roundLike(e, e.reduceAll(ReduceOpKind::sum, losses), getSum()),
+          roundLike(e, lse, getLse())};
 }
 
 SmallVector<Value> CrossEntropyGradOp::decompose(OpBuilder &builder) {

@@ -3,6 +3,7 @@
 // Checks that the verifiers of nn ops share.
 #include "Expect.h"
 #include "mlir/IR/Diagnostics.h"
+#include "weft/IR/NN/NN.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
@@ -33,6 +34,13 @@ LogicalResult expectElementType(Operation *op, StringRef thing, Value value,
   return op->emitOpError("element type of ")
          << thing << " is wrong: got " << elementTypeOf(value) << ", expected "
          << elementType;
+}
+
+LogicalResult expectSumType(Operation *op, StringRef thing, Value value,
+                            Type elementType) {
+  if (elementTypeOf(value).isF32() && isNarrowFloat(elementType))
+    return success();
+  return expectElementType(op, thing, value, elementType);
 }
 
 LogicalResult expectLike(Operation *op, StringRef thing, Value value,

@@ -24,6 +24,10 @@ mlir::LogicalResult expectShape(mlir::Operation *op, llvm::StringRef thing,
 mlir::LogicalResult expectElementType(mlir::Operation *op,
                                       llvm::StringRef thing, mlir::Value value,
                                       mlir::Type elementType);
+/// `value` has the element type `elementType`, or f32 if that is narrow: what
+/// is summed over many elements need not be rounded.
+mlir::LogicalResult expectSumType(mlir::Operation *op, llvm::StringRef thing,
+                                  mlir::Value value, mlir::Type elementType);
 /// `value` has the shape and element type of `reference`.
 mlir::LogicalResult expectLike(mlir::Operation *op, llvm::StringRef thing,
                                mlir::Value value, mlir::Value reference);

@@ -77,6 +77,19 @@ Value Expressions::cast(Value x, Type elementType) {
   return CastOp::create(builder, loc, type.clone(elementType), x);
 }
 
+Value Expressions::widen(Value x) {
+  bool isNarrow = isNarrowFloat(plainType(x).getElementType());
+  return isNarrow ? cast(x, builder.getF32Type()) : x;
+}
+
+Value Expressions::reduceSumWide(Value x, ArrayRef<int64_t> dims) {
+  Value sum = reduceSum(x, dims);
+  if (dims.empty() || !isNarrowFloat(plainType(x).getElementType()))
+    return widen(sum);
+  sum.setType(plainType(sum).clone(builder.getF32Type()));
+  return sum;
+}
+
 Value Expressions::reduce(ReduceOpKind kind, Value x, ArrayRef<int64_t> dims) {
   if (dims.empty())
     return x;
@@ -134,7 +147,8 @@ Value Expressions::concat(ValueRange values, int64_t dim) {
   return ConcatOp::create(builder, loc, type.clone(shape), values, dim);
 }
 
-Value Expressions::contract(StringRef equation, Value x, Value y) {
+Value Expressions::contract(StringRef equation, Value x, Value y,
+                            Type elementType) {
   Equation letters = *parseEquation(equation);
   auto sizeOf = [&](char letter) {
     size_t dim = letters.lhs.find(letter);
@@ -145,8 +159,10 @@ Value Expressions::contract(StringRef equation, Value x, Value y) {
   SmallVector<int64_t> shape;
   for (char letter : letters.result)
     shape.push_back(sizeOf(letter));
-  return ContractOp::create(builder, loc, plainType(x).clone(shape), equation,
-                            x, y);
+  if (!elementType)
+    elementType = plainType(x).getElementType();
+  return ContractOp::create(
+      builder, loc, RankedTensorType::get(shape, elementType), equation, x, y);
 }
 
 } // namespace weft::nn

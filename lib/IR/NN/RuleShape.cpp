@@ -25,11 +25,13 @@ static void addLinearity(Operation *op, RuleBuilder &rule) {
     std::iota(all.begin(), all.end(), 0);
     rule.linear(all);
   } else if (auto cast = dyn_cast<CastOp>(op)) {
-    // A partial value never passes a cast to a narrower type.
+    // A partial value passes a cast to a narrower type only where that is
+    // asked for.
     auto from = getElementTypeOrSelf(cast.getInput().getType());
     auto to = getElementTypeOrSelf(cast.getType());
     if (isa<FloatType>(from) && isa<FloatType>(to) &&
-        to.getIntOrFloatBitWidth() >= from.getIntOrFloatBitWidth())
+        (cast.getOfParts() ||
+         to.getIntOrFloatBitWidth() >= from.getIntOrFloatBitWidth()))
       rule.linear({0});
   }
 }

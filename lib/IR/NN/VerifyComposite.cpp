@@ -159,14 +159,12 @@ LogicalResult AttentionGradOp::verify() {
 // Embedding
 //===----------------------------------------------------------------------===//
 
-/// `rows` has the ids' shape, then the table's last dim, and its element type.
+/// `rows` has the ids' shape, then the table's last dim.
 static LogicalResult expectRows(Operation *op, StringRef thing, Value rows,
                                 Value ids, Value table) {
   auto expected = llvm::to_vector(shapeOf(ids));
   expected.push_back(shapeOf(table).back());
-  if (failed(expectShape(op, thing, rows, expected)))
-    return failure();
-  return expectElementType(op, thing, rows, elementTypeOf(table));
+  return expectShape(op, thing, rows, expected);
 }
 
 LogicalResult EmbeddingOp::verify() {
@@ -174,7 +172,11 @@ LogicalResult EmbeddingOp::verify() {
   if (failed(expectNumDims(*this, "the table", getTable(), 2)))
     return failure();
   // C2
-  return expectRows(*this, "the result", getResult(), getIds(), getTable());
+  if (failed(
+          expectRows(*this, "the result", getResult(), getIds(), getTable())))
+    return failure();
+  return expectElementType(*this, "the result", getResult(),
+                           elementTypeOf(getTable()));
 }
 
 LogicalResult EmbeddingGradOp::verify() {
@@ -182,7 +184,11 @@ LogicalResult EmbeddingGradOp::verify() {
   if (failed(expectNumDims(*this, "the result", getResult(), 2)))
     return failure();
   // C2
-  return expectRows(*this, "dy", getDy(), getIds(), getResult());
+  if (failed(expectRows(*this, "dy", getDy(), getIds(), getResult())))
+    return failure();
+  // C3
+  return expectSumType(*this, "the result", getResult(),
+                       elementTypeOf(getDy()));
 }
 
 //===----------------------------------------------------------------------===//
@@ -197,8 +203,8 @@ LogicalResult CrossEntropyOp::verify() {
     return failure();
   // C2
   if (failed(expectShape(*this, "the sum", getSum(), {})) ||
-      failed(expectElementType(*this, "the sum", getSum(),
-                               elementTypeOf(getLogits()))))
+      failed(expectSumType(*this, "the sum", getSum(),
+                           elementTypeOf(getLogits()))))
     return failure();
   // C3
   return expectShape(*this, "lse", getLse(), shapeOf(getLabels()));

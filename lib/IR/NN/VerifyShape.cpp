@@ -130,8 +130,10 @@ LogicalResult ReduceOp::verify() {
   if (failed(expectShape(*this, "the result", getResult(), expected)))
     return failure();
   // C3
-  return expectElementType(*this, "the result", getResult(),
-                           elementTypeOf(getInput()));
+  Type type = elementTypeOf(getInput());
+  if (getKind() == ReduceOpKind::sum)
+    return expectSumType(*this, "the result", getResult(), type);
+  return expectElementType(*this, "the result", getResult(), type);
 }
 
 LogicalResult BroadcastOp::verify() {

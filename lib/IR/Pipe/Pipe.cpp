@@ -42,7 +42,13 @@ LogicalResult SlotOp::verify() {
     return emitOpError("type is not a ranked tensor: got ") << getType();
   // C3
   if (auto reduce = getReduce())
-    return verifyMember(*this, "reduce", *reduce, {"each", "last"});
+    if (failed(verifyMember(*this, "reduce", *reduce, {"each", "last"})))
+      return failure();
+  // C4
+  if (auto type = getReduceType())
+    if (!type->isF32() && !type->isBF16())
+      return emitOpError("reduce_type is unknown: got ")
+             << *type << ", expected f32 or bf16";
   return success();
 }
 
@@ -156,7 +162,7 @@ SlotOp createSlot(ModuleOp module, Location loc, StringRef name,
       builder.getStringAttr(kind), builder.getStringAttr(lifetime),
       StringAttr(), ArrayAttr(), UnitAttr(), StringAttr(),
       dist::ConstraintAttr(), dist::ConstraintAttr(), dist::ConstraintAttr(),
-      StringAttr(), FlatSymbolRefAttr(), FloatAttr());
+      StringAttr(), TypeAttr(), FlatSymbolRefAttr(), FloatAttr());
 }
 
 } // namespace weft::pipe

@@ -9,7 +9,8 @@
 //    all rows' reductions are done at once, a row a lane;
 // 3. out = (P V) / sum, one chain over keys.
 //
-// Skipped panels add exact zeros, so nothing depends on the block size.
+// Skipped panels add exact zeros, so nothing depends on the block size. q, k, v
+// and out may be bf16 in memory; scores and weights are f32.
 
 #include "AttentionTiles.h"
 #include "MathExpansion.h"
@@ -26,8 +27,8 @@ struct ForwardScratch : ScratchPlan {
       : panels(take(shape.panels(), 4)), scores(take(shape.rows(), 4)),
         tops(take(shape.blockRows, 4)), sums(take(shape.blockRows, 4)),
         partials(take(shape.blockRows * shape.blockRows, 4)),
-        positions(*this, shape) {}
-  int64_t panels, scores, tops, sums, partials;
+        queries(take(shape.copySize, 4)), positions(*this, shape) {}
+  int64_t panels, scores, tops, sums, partials, queries;
   PositionPlan positions;
 };
 
@@ -47,6 +48,8 @@ public:
     partials =
         b.scratch(7, plan.partials, shape.blockRows * shape.blockRows, b.f32());
     plan.positions.bind(tiles, 7);
+    if (shape.copySize > 0)
+      queries = b.scratch(7, plan.queries, shape.copySize, b.f32());
   }
 
   void emit() {
@@ -68,12 +71,13 @@ private:
   void block(Value head, Value kvBase, Value row, int64_t rows) {
     Value first = b.at(row, head, spec.queries);
     Value base = b.at(b.index(0), first, spec.width);
+    AttentionTiles::Rows wide = tiles.rowsInF32(q, base, rows, queries);
     Value end = tiles.forPanels(
         tiles.highestQuery(row, rows),
         [&](Value key, int64_t keys, Value panel) {
           if (keys < shape.panelWidth)
             hide(key, b.index(0), rows);
-          tiles.multiplyPanel(product(row, base, rows, key, keys, panel));
+          tiles.multiplyPanel(product(row, wide, rows, key, keys, panel));
         },
         [&](Value key) { hide(key, b.index(0), rows); });
     softmax(first, end, rows);
@@ -84,10 +88,12 @@ private:
     });
   }
 
-  AttentionTiles::PanelProduct product(Value firstRow, Value base, int64_t rows,
-                                       Value key, int64_t keys, Value panel) {
+  AttentionTiles::PanelProduct product(Value firstRow,
+                                       const AttentionTiles::Rows &wide,
+                                       int64_t rows, Value key, int64_t keys,
+                                       Value panel) {
     AttentionTiles::PanelProduct p;
-    p.a = q, p.aBase = base, p.panels = panels, p.panel = panel;
+    p.a = wide.memory, p.aBase = wide.base, p.panels = panels, p.panel = panel;
     p.target = scores, p.key = key, p.firstRow = firstRow;
     p.rows = rows, p.keys = keys;
     p.finish = [this](Value sum, Value, Value) {
@@ -184,7 +190,7 @@ private:
   const AttentionSpec &spec;
   AttentionShape shape;
   AttentionTiles tiles;
-  Value q, k, v, out, lse, panels, scores, tops, sums, partials;
+  Value q, k, v, out, lse, panels, scores, tops, sums, partials, queries;
 };
 } // namespace
 
@@ -195,11 +201,12 @@ int64_t attentionScratchBytes(const AttentionSpec &spec,
 
 func::FuncOp emitAttention(const KernelSite &site, const AttentionSpec &spec) {
   KernelBuilder b(site);
-  Type f32 = b.f32(), i64 = b.getI64Type();
+  b.computeInF32();
+  Type f32 = b.f32(), i64 = b.getI64Type(), type = spec.type ? spec.type : f32;
   auto query =
-      MemRefType::get({spec.batch, spec.heads, spec.queries, spec.width}, f32);
+      MemRefType::get({spec.batch, spec.heads, spec.queries, spec.width}, type);
   auto key =
-      MemRefType::get({spec.batch, spec.kvHeads, spec.keys, spec.width}, f32);
+      MemRefType::get({spec.batch, spec.kvHeads, spec.keys, spec.width}, type);
   int64_t bytes = attentionScratchBytes(spec, site.target);
   b.begin({query, key, key, MemRefType::get({spec.queries}, i64),
            MemRefType::get({spec.keys}, i64), query,

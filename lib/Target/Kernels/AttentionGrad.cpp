@@ -9,6 +9,9 @@
 //    (a tile of rows that does not see a panel leaves zeros);
 // 3. dq = dS k, one chain over keys; dv += P^T dout and dk += dS^T q, chains
 //    over the group's heads and, in each, over queries.
+//
+// Where dk and dv are bf16 in memory, these chains run in f32 scratch and are
+// rounded at their end.
 
 #include "AttentionTiles.h"
 #include "MathExpansion.h"
@@ -24,17 +27,26 @@ static int64_t blockRowsFor(const AttentionSpec &spec) {
   return spec.keys > 2048 ? 32 : 64;
 }
 
+/// True if dk and dv can't hold their own chains.
+static bool roundsKeys(const AttentionSpec &spec) {
+  return spec.type && !spec.type.isF32();
+}
+
 namespace {
 struct BackwardScratch : ScratchPlan {
-  explicit BackwardScratch(const AttentionShape &shape)
+  BackwardScratch(const AttentionSpec &spec, const AttentionShape &shape)
       : keyPanels(take(shape.panels(), 4)),
         valuePanels(take(shape.panels(), 4)), p(take(shape.rows(), 4)),
         ds(take(shape.rows(), 4)), delta(take(shape.blockRows, 4)),
         partials(take(shape.blockRows * kPartials, 4)),
         starts(take(shape.numPanels, 8)),
         ends(take(shape.blockRows / shape.tileRows, 8)),
+        queries(take(shape.copySize, 4)), gradients(take(shape.copySize, 4)),
+        dk(take(roundsKeys(spec) ? spec.keys * spec.width : 0, 4)),
+        dv(take(roundsKeys(spec) ? spec.keys * spec.width : 0, 4)),
         positions(*this, shape) {}
   int64_t keyPanels, valuePanels, p, ds, delta, partials, starts, ends;
+  int64_t queries, gradients, dk, dv;
   PositionPlan positions;
 };
 
@@ -42,6 +54,7 @@ struct BackwardScratch : ScratchPlan {
 struct Block {
   Value base;     // element of q, out, dout
   Value kvBase;   // element of k, v
+  Value sumBase;  // element of the chains of dk, dv
   Value firstRow; // query number
   Value flatRow;  // row of lse
   int64_t rows;
@@ -52,7 +65,7 @@ public:
   AttentionGradEmitter(KernelBuilder &b, const AttentionSpec &spec)
       : b(b), spec(spec), shape(spec, b.target, blockRowsFor(spec)),
         tiles(b, spec, shape) {
-    BackwardScratch plan(shape);
+    BackwardScratch plan(spec, shape);
     dout = b.arg(0), q = b.arg(1), k = b.arg(2), v = b.arg(3);
     out = b.arg(4), lse = b.arg(5);
     tiles.queryPositions = b.arg(6), tiles.keyPositions = b.arg(7);
@@ -72,6 +85,13 @@ public:
     starts = indices(plan.starts, shape.numPanels);
     ends = indices(plan.ends, shape.blockRows / shape.tileRows);
     plan.positions.bind(tiles, 11);
+    dkSums = dk, dvSums = dv;
+    if (!roundsKeys(spec))
+      return;
+    queries = floats(plan.queries, shape.copySize);
+    gradients = floats(plan.gradients, shape.copySize);
+    dkSums = floats(plan.dk, spec.keys * spec.width);
+    dvSums = floats(plan.dv, spec.keys * spec.width);
   }
 
   void emit() {
@@ -81,27 +101,44 @@ public:
       Value kvBase = b.at(b.index(0), kvHead, size);
       tiles.packPanels(k, kvBase, keyPanels);
       tiles.packPanels(v, kvBase, valuePanels);
-      int64_t lanes = std::min<int64_t>(kPartials, b.target.lanes * 2);
-      Value zero = b.constant(b.vec(lanes, b.f32()), 0.0);
-      b.vectorLoop(size, lanes, [&](Value at, Value mask) {
-        b.store(zero, dk, b.add(kvBase, at), mask);
-        b.store(zero, dv, b.add(kvBase, at), mask);
+      Value sumBase = roundsKeys(spec) ? b.index(0) : kvBase;
+      Value zero = b.constant(b.vec(passLanes(), b.f32()), 0.0);
+      b.vectorLoop(size, passLanes(), [&](Value at, Value mask) {
+        b.store(zero, dkSums, b.add(sumBase, at), mask);
+        b.store(zero, dvSums, b.add(sumBase, at), mask);
       });
       b.loop(group, 1, [&](Value member) {
         Value head = b.at(member, kvHead, group);
         forTiles(b, spec.queries, shape.blockRows,
                  [&](Value row, int64_t rows) {
                    Value flat = b.at(row, head, spec.queries);
-                   block({b.at(b.index(0), flat, spec.width), kvBase, row, flat,
-                          rows});
+                   block({b.at(b.index(0), flat, spec.width), kvBase, sumBase,
+                          row, flat, rows});
                  });
       });
+      if (roundsKeys(spec))
+        roundSums(kvBase);
     });
   }
 
 private:
+  int64_t passLanes() const {
+    return std::min<int64_t>(kPartials, b.target.lanes * 2);
+  }
+
+  void roundSums(Value kvBase) {
+    b.vectorLoop(spec.keys * spec.width, passLanes(),
+                 [&](Value at, Value mask) {
+                   Value to = b.add(kvBase, at);
+                   b.store(b.load(dkSums, at, passLanes(), mask), dk, to, mask);
+                   b.store(b.load(dvSums, at, passLanes(), mask), dv, to, mask);
+                 });
+  }
+
   void block(const Block &at) {
     findDeltas(at);
+    wideQueries = tiles.rowsInF32(q, at.base, at.rows, queries);
+    wideGradients = tiles.rowsInF32(dout, at.base, at.rows, gradients);
     Value end = tiles.forPanels(
         tiles.highestQuery(at.firstRow, at.rows),
         [&](Value key, int64_t keys, Value panel) {
@@ -114,8 +151,8 @@ private:
           clear(ds, key, b.index(0), at.rows);
         });
     queryGradient(at, end);
-    keyGradient(at, end, p, dout, dv);
-    keyGradient(at, end, ds, q, dk);
+    keyGradient(at, end, p, dout, dvSums);
+    keyGradient(at, end, ds, q, dkSums);
   }
 
   Value panelOf(Value key) {
@@ -139,11 +176,12 @@ private:
     });
   }
 
-  AttentionTiles::PanelProduct product(const Block &at, Value a, Value panels,
-                                       Value target, Value key, int64_t keys,
-                                       Value panel) {
+  AttentionTiles::PanelProduct product(const Block &at,
+                                       const AttentionTiles::Rows &a,
+                                       Value panels, Value target, Value key,
+                                       int64_t keys, Value panel) {
     AttentionTiles::PanelProduct p;
-    p.a = a, p.aBase = at.base, p.panels = panels, p.panel = panel;
+    p.a = a.memory, p.aBase = a.base, p.panels = panels, p.panel = panel;
     p.target = target, p.key = key, p.firstRow = at.firstRow;
     p.rows = at.rows, p.keys = keys;
     p.hidden = [=, this](Value row, int64_t rows) {
@@ -154,7 +192,7 @@ private:
 
   AttentionTiles::PanelProduct probabilities(const Block &at, Value key,
                                              int64_t keys, Value panel) {
-    auto p = product(at, q, keyPanels, this->p, key, keys, panel);
+    auto p = product(at, wideQueries, keyPanels, this->p, key, keys, panel);
     p.finish = [=, this](Value sum, Value row, Value) {
       Value lseOfRow = b.load(lse, b.add(at.flatRow, row));
       // A row without keys: its scores are all -inf, as is its lse.
@@ -180,7 +218,7 @@ private:
 
   AttentionTiles::PanelProduct scoreGradients(const Block &at, Value key,
                                               int64_t keys, Value panel) {
-    auto p = product(at, dout, valuePanels, ds, key, keys, panel);
+    auto p = product(at, wideGradients, valuePanels, ds, key, keys, panel);
     p.last = [=, this](Value sum, Value row, Value key) {
       int64_t lanes = b.target.lanes;
       Value position = b.at(key, row, shape.rowStride);
@@ -236,7 +274,7 @@ private:
       tile.k = {{first, b.index(at.rows), shape.rowStride, spec.width}};
       tile.unroll = keys == step ? 4 : 1;
       tile.c = target;
-      tile.cBase = b.at(b.add(at.kvBase, d), key, spec.width);
+      tile.cBase = b.at(b.add(at.sumBase, d), key, spec.width);
       tile.cRow = spec.width;
       tile.rows = keys;
       tile.columns = cols;
@@ -259,25 +297,28 @@ private:
   const AttentionSpec &spec;
   AttentionShape shape;
   AttentionTiles tiles;
-  Value dout, q, k, v, out, lse, dq, dk, dv;
+  Value dout, q, k, v, out, lse, dq, dk, dv, dkSums, dvSums;
   Value keyPanels, valuePanels, p, ds, delta, partials, starts, ends;
+  Value queries, gradients;
+  AttentionTiles::Rows wideQueries, wideGradients; // of the block under way
 };
 } // namespace
 
 int64_t attentionGradScratchBytes(const AttentionSpec &spec,
                                   const TargetInfo &target) {
   AttentionShape shape(spec, target, blockRowsFor(spec));
-  return BackwardScratch(shape).size();
+  return BackwardScratch(spec, shape).size();
 }
 
 func::FuncOp emitAttentionGrad(const KernelSite &site,
                                const AttentionSpec &spec) {
   KernelBuilder b(site);
-  Type f32 = b.f32(), i64 = b.getI64Type();
+  b.computeInF32();
+  Type f32 = b.f32(), i64 = b.getI64Type(), type = spec.type ? spec.type : f32;
   auto query =
-      MemRefType::get({spec.batch, spec.heads, spec.queries, spec.width}, f32);
+      MemRefType::get({spec.batch, spec.heads, spec.queries, spec.width}, type);
   auto key =
-      MemRefType::get({spec.batch, spec.kvHeads, spec.keys, spec.width}, f32);
+      MemRefType::get({spec.batch, spec.kvHeads, spec.keys, spec.width}, type);
   int64_t bytes = attentionGradScratchBytes(spec, site.target);
   b.begin({query, query, key, key, query,
            MemRefType::get({spec.batch, spec.heads, spec.queries}, f32),

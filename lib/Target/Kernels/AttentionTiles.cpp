@@ -21,6 +21,8 @@ AttentionShape::AttentionShape(const AttentionSpec &spec,
   numPanels = roundUp(spec.keys, panelWidth) / panelWidth;
   rowStride = roundUp(spec.keys, panelWidth) + target.lanes;
   panelSize = roundUp(spec.width, target.lanes) * panelWidth;
+  bool isNarrow = spec.type && !spec.type.isF32();
+  copySize = isNarrow ? blockRows * spec.width : 0;
 }
 
 void PositionPlan::bind(AttentionTiles &tiles, unsigned argument) const {
@@ -67,6 +69,17 @@ void AttentionTiles::packPanels(Value matrix, Value base, Value panels) {
                        b.index(0), b.index(spec.width), count, shape.panelWidth,
                        panels, b.at(b.index(0), panel, shape.panelSize)});
   });
+}
+
+AttentionTiles::Rows AttentionTiles::rowsInF32(Value matrix, Value base,
+                                               int64_t rows, Value copy) {
+  if (shape.copySize == 0)
+    return {matrix, base};
+  int64_t lanes = b.target.lanes;
+  b.vectorLoop(rows * spec.width, lanes, [&](Value at, Value mask) {
+    b.store(b.load(matrix, b.add(base, at), lanes, mask), copy, at, mask);
+  });
+  return {copy, b.index(0)};
 }
 
 Value AttentionTiles::highestQuery(Value row, int64_t rows) {

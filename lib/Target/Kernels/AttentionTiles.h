@@ -27,6 +27,8 @@ struct AttentionShape {
   int64_t panelSize;  // elements of a panel
   int64_t panels() const { return numPanels * panelSize; }
   int64_t rows() const { return blockRows * rowStride; }
+  /// Elements of a block's copy in f32; 0 if the operands are f32.
+  int64_t copySize;
 };
 
 /// Hands out parts of the scratch argument, 64-byte aligned.
@@ -53,6 +55,13 @@ public:
   void findPositions();
   /// Packs the [keys, width] matrix at `base` into panels.
   void packPanels(Value matrix, Value base, Value panels);
+  /// `rows` rows of `width` from `base` on, in f32: `matrix` itself, or a copy
+  /// in `copy`. What a tile broadcasts is not to be widened again for each
+  /// panel.
+  struct Rows {
+    Value memory, base;
+  };
+  Rows rowsInF32(Value matrix, Value base, int64_t rows, Value copy);
   /// The highest position of query rows [row, row + rows).
   Value highestQuery(Value row, int64_t rows);
 

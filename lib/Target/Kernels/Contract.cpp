@@ -7,12 +7,14 @@
 //    belongs to A, so that n is contiguous in C.
 // 2. Neighbours of a group merge where all strides allow.
 // 3. f32: register tiles (ContractTiles.cpp).
-// 4. Other types: plain loops, the same chain.
+// 4. bf16: tiles of pairs where the CPU multiplies them (ContractBf16.cpp), else
+//    those of f32, widened where it is loaded.
+// 5. Other types: plain loops, the same chain.
 
 #include "weft/Target/Kernels.h"
 
+#include "ContractBf16.h"
 #include "ContractTiles.h"
-#include "MathExpansion.h"
 
 #include "llvm/ADT/STLExtras.h"
 
@@ -115,15 +117,20 @@ int64_t extent(ArrayRef<Letter> group) {
   return product;
 }
 
+/// bf16 is widened where it is loaded and rounded where it is stored.
 static bool isTiled(const ContractSpec &spec) {
-  return spec.aType.isF32() && spec.bType.isF32() && spec.cType.isF32();
+  return llvm::all_of(ArrayRef{spec.aType, spec.bType, spec.cType},
+                      [](Type type) { return type.isF32() || type.isBF16(); });
 }
 
 int64_t contractScratchBytes(const ContractSpec &spec,
                              const TargetInfo &target) {
   if (!isTiled(spec) || spec.order == ContractOrder::Partials)
     return 0;
-  return tiledScratchBytes(spec, analyseContract(spec), target);
+  Groups groups = analyseContract(spec);
+  if (takesPairs(spec, groups, target))
+    return pairScratchBytes(groups);
+  return tiledScratchBytes(spec, groups, target);
 }
 
 llvm::json::Object describeContract(const ContractSpec &spec,
@@ -190,13 +197,10 @@ private:
   }
 
   void plain(Bases bases) {
-    bool narrow = spec.cType.isBF16() || spec.cType.isF32();
-    Type type = narrow ? b.f32() : spec.cType;
     nest(groups.m, bases, [&](Bases row) {
       nest(groups.n, row, [&](Bases at) {
-        Values sum = plainChain(groups.k, at, {b.constant(type, 0.0)});
-        b.store(spec.cType.isBF16() ? f32ToBf16(b, sum[0]) : sum[0], memoryC,
-                at.c);
+        Values sum = plainChain(groups.k, at, {b.constant(spec.cType, 0.0)});
+        b.store(sum[0], memoryC, at.c);
       });
     });
   }
@@ -213,8 +217,6 @@ private:
   }
 
   Value widen(Value value, Type type) {
-    if (value.getType().isBF16())
-      value = bf16ToF32(b, value);
     if (value.getType() == type || !isa<FloatType>(type))
       return value;
     return arith::ExtFOp::create(b, type, value);
@@ -235,6 +237,14 @@ func::FuncOp emitContract(const KernelSite &site, const ContractSpec &spec) {
   if (int64_t bytes = contractScratchBytes(spec, site.target))
     types.push_back(MemRefType::get({bytes}, b.getI8Type()));
   b.begin(types);
+  Groups groups = analyseContract(spec);
+  if (isTiled(spec) && orderOf(spec) == ContractOrder::Chain &&
+      takesPairs(spec, groups, site.target)) {
+    emitPairContract(b, spec, groups);
+    return b.finish();
+  }
+  if (isTiled(spec))
+    b.computeInF32();
   ContractEmitter(b, spec).emit();
   return b.finish();
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Cross-entropy. A row of logits stays in cache, so the exact form (maximum,
-// then 64 partials of the exponentials) beats an online one.
+// then 64 partials of the exponentials) beats an online one. Logits and their
+// cotangent may be bf16 in memory.
 
 #include "weft/Target/Kernels.h"
 
@@ -32,12 +33,14 @@ static Value logSumExp(KernelBuilder &b, Value logits, Value base,
   return b.add(top, expandLog(b, sum));
 }
 
-func::FuncOp emitCrossEntropy(const KernelSite &site, ArrayRef<int64_t> shape) {
+func::FuncOp emitCrossEntropy(const KernelSite &site, Type type,
+                              ArrayRef<int64_t> shape) {
   KernelBuilder b(site);
+  b.computeInF32();
   int64_t classes = shape.back();
   ArrayRef<int64_t> outer = shape.drop_back();
   Type f32 = b.f32(), i64 = b.getI64Type();
-  b.begin({MemRefType::get(shape, f32), MemRefType::get(outer, i64),
+  b.begin({MemRefType::get(shape, type), MemRefType::get(outer, i64),
            MemRefType::get({}, f32), MemRefType::get(outer, f32)});
   Value logits = b.arg(0), labels = b.arg(1), total = b.arg(2), lses = b.arg(3);
   Values sum =
@@ -64,18 +67,19 @@ func::FuncOp emitCrossEntropy(const KernelSite &site, ArrayRef<int64_t> shape) {
   return b.finish();
 }
 
-func::FuncOp emitCrossEntropyGrad(const KernelSite &site,
+func::FuncOp emitCrossEntropyGrad(const KernelSite &site, Type type,
                                   ArrayRef<int64_t> shape, bool offset) {
   KernelBuilder b(site);
+  b.computeInF32();
   int64_t classes = shape.back();
   ArrayRef<int64_t> outer = shape.drop_back();
   Type f32 = b.f32(), i64 = b.getI64Type();
   SmallVector<Type> types = {
-      MemRefType::get(shape, f32), MemRefType::get(outer, i64),
+      MemRefType::get(shape, type), MemRefType::get(outer, i64),
       MemRefType::get(outer, f32), MemRefType::get({}, f32)};
   if (offset)
     types.push_back(MemRefType::get({}, i64));
-  types.push_back(MemRefType::get(shape, f32));
+  types.push_back(MemRefType::get(shape, type));
   b.begin(types);
   Value logits = b.arg(0), labels = b.arg(1), lses = b.arg(2),
         dlogits = b.arg(types.size() - 1);

@@ -4,6 +4,8 @@
 
 #include "KernelBuilder.h"
 
+#include "MathExpansion.h"
+
 #include "mlir/Dialect/Math/IR/Math.h"
 
 #include <limits>
@@ -229,6 +231,13 @@ Values KernelBuilder::choose(Value condition, TypeRange types,
 
 Value KernelBuilder::load(Value memory, Value position, int64_t lanes,
                           Value mask) {
+  Value value = loadStored(memory, position, lanes, mask);
+  return widensLoads && elementOf(value).isBF16() ? bf16ToF32(*this, value)
+                                                  : value;
+}
+
+Value KernelBuilder::loadStored(Value memory, Value position, int64_t lanes,
+                                Value mask) {
   Type element = cast<MemRefType>(memory.getType()).getElementType();
   if (lanes == 1)
     return memref::LoadOp::create(*this, memory, ValueRange{position});
@@ -241,6 +250,9 @@ Value KernelBuilder::load(Value memory, Value position, int64_t lanes,
 
 void KernelBuilder::store(Value value, Value memory, Value position,
                           Value mask) {
+  Type stored = cast<MemRefType>(memory.getType()).getElementType();
+  if (widensLoads && stored.isBF16() && elementOf(value).isF32())
+    value = f32ToBf16(*this, value);
   if (!isa<VectorType>(value.getType()))
     memref::StoreOp::create(*this, value, memory, ValueRange{position});
   else if (mask)

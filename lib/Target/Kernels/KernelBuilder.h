@@ -51,6 +51,10 @@ public:
 
   const TargetInfo &target;
 
+  /// From here on `load` yields f32 from bf16 memory and `store` rounds f32 to
+  /// it: for kernels that compute in f32, whatever memory holds.
+  void computeInF32() { widensLoads = true; }
+
   /// Opens the kernel at the end of its module; `finish` closes it.
   mlir::func::FuncOp begin(ArrayRef<Type> arguments);
   mlir::func::FuncOp finish();
@@ -129,7 +133,10 @@ public:
   }
 
 private:
+  Value loadStored(Value memory, Value position, int64_t lanes, Value mask);
+
   const KernelSite &site;
+  bool widensLoads = false;
   using AccumulateFn =
       llvm::function_ref<Value(Value partial, Value position, Value mask)>;
   Value combinePartials(Combine kind, Values partials);

@@ -16,7 +16,7 @@ namespace {
 class LookupEmitter {
 public:
   LookupEmitter(const KernelSite &site, const LookupSpec &spec)
-      : b(site), spec(spec) {
+      : b(site), spec(spec), type(spec.type ? spec.type : b.f32()) {
     for (int64_t size : spec.indices)
       count *= size;
   }
@@ -40,9 +40,11 @@ public:
     Shape shape = spec.indices;
     if (last)
       shape.push_back(*last);
-    return MemRefType::get(shape, b.f32());
+    return MemRefType::get(shape, type);
   }
-  Type tableType() { return MemRefType::get({spec.size, spec.width}, b.f32()); }
+  Type tableType(Type element) {
+    return MemRefType::get({spec.size, spec.width}, element);
+  }
 
   /// body(number, local index, whether it is in range) for every index.
   void forIndices(Value indices,
@@ -65,7 +67,8 @@ public:
   }
   void zero(Value base, int64_t size) {
     int64_t width = size >= kPartials ? kPartials : 1;
-    Value zero = b.splat(b.constant(b.f32(), 0.0), width);
+    Type stored = cast<MemRefType>(out.getType()).getElementType();
+    Value zero = b.splat(b.constant(stored, 0.0), width);
     b.vectorLoop(size, width, [&](Value at, Value mask) {
       b.store(zero, out, b.add(base, at), mask);
     });
@@ -73,6 +76,7 @@ public:
 
   KernelBuilder b;
   const LookupSpec &spec;
+  Type type;
   int64_t count = 1;
   size_t numInputs = 0;
   Value out, offset;
@@ -82,7 +86,7 @@ public:
 func::FuncOp emitEmbedding(const KernelSite &site, const LookupSpec &spec) {
   LookupEmitter e(site, spec);
   KernelBuilder &b = e.b;
-  e.begin({e.indexType(), e.tableType()}, e.dataType(spec.width));
+  e.begin({e.indexType(), e.tableType(e.type)}, e.dataType(spec.width));
   Value table = b.arg(1);
   e.forIndices(b.arg(0), [&](Value i, Value row, Value inRange) {
     Value to = b.at(b.index(0), i, spec.width);
@@ -106,7 +110,8 @@ func::FuncOp emitEmbedding(const KernelSite &site, const LookupSpec &spec) {
 func::FuncOp emitEmbeddingGrad(const KernelSite &site, const LookupSpec &spec) {
   LookupEmitter e(site, spec);
   KernelBuilder &b = e.b;
-  e.begin({e.dataType(spec.width), e.indexType()}, e.tableType());
+  b.computeInF32();
+  e.begin({e.dataType(spec.width), e.indexType()}, e.tableType(b.f32()));
   Value dy = b.arg(0);
   e.zero(b.index(0), spec.size * spec.width);
   e.forIndices(b.arg(1), [&](Value i, Value row, Value inRange) {
@@ -131,8 +136,8 @@ func::FuncOp emitPick(const KernelSite &site, const LookupSpec &spec) {
   e.forIndices(b.arg(1), [&](Value i, Value column, Value inRange) {
     Value at = b.add(b.at(b.index(0), i, spec.size), column);
     Values picked = b.choose(
-        inRange, {b.f32()}, [&] { return Values{b.load(x, at)}; },
-        [&] { return Values{b.constant(b.f32(), 0.0)}; });
+        inRange, {e.type}, [&] { return Values{b.load(x, at)}; },
+        [&] { return Values{b.constant(e.type, 0.0)}; });
     b.store(picked[0], e.out, i);
   });
   return b.finish();

@@ -3,7 +3,8 @@
 // Reductions over any dims. Dims collapse into alternating runs of kept and
 // reduced ones; kept runs are loops. If the last run is reduced, its elements
 // go to 64 partials which outer reduced runs carry on; if it is kept, vectors
-// along it carry one ascending chain over all reduced runs.
+// along it carry one ascending chain over all reduced runs. bf16 is combined in
+// f32 and rounded once.
 
 #include "weft/Target/Kernels.h"
 
@@ -24,8 +25,8 @@ struct Run {
 class ReduceEmitter {
 public:
   ReduceEmitter(KernelBuilder &b, const ReduceSpec &spec)
-      : b(b), type(spec.type), kind(combineOf(spec.kind)), input(b.arg(0)),
-        output(b.arg(1)) {
+      : b(b), type(spec.type.isBF16() ? b.f32() : spec.type),
+        kind(combineOf(spec.kind)), input(b.arg(0)), output(b.arg(1)) {
     SmallVector<Run> runs = collapse(spec);
     last = runs.pop_back_val();
     for (const Run &run : runs)
@@ -144,12 +145,13 @@ private:
 
 func::FuncOp emitReduce(const KernelSite &site, const ReduceSpec &spec) {
   KernelBuilder b(site);
+  b.computeInF32();
   Shape kept;
   for (auto [i, size] : llvm::enumerate(spec.shape))
     if (!llvm::is_contained(spec.dims, static_cast<int64_t>(i)))
       kept.push_back(size);
   b.begin({MemRefType::get(spec.shape, spec.type),
-           MemRefType::get(kept, spec.type)});
+           MemRefType::get(kept, spec.result ? spec.result : spec.type)});
   ReduceEmitter(b, spec).emit();
   return b.finish();
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Row kernels: rms_norm and its gradient, softmax, rotary. Each row is read
-// from cache two or three times; sums are 64 partials.
+// from cache two or three times; sums are 64 partials. x, y, weights and tables
+// may be bf16 in memory; statistics and sums over rows are f32.
 
 #include "weft/Target/Kernels.h"
 
@@ -20,12 +21,13 @@ static int64_t passLanes(const KernelBuilder &b, int64_t count) {
   return lanes;
 }
 
-func::FuncOp emitRmsNorm(const KernelSite &site, ArrayRef<int64_t> shape,
-                         double eps) {
+func::FuncOp emitRmsNorm(const KernelSite &site, Type type,
+                         ArrayRef<int64_t> shape, double eps) {
   KernelBuilder b(site);
+  b.computeInF32();
   int64_t size = shape.back();
-  auto rows = MemRefType::get(shape, b.f32());
-  b.begin({rows, MemRefType::get({size}, b.f32()), rows,
+  auto rows = MemRefType::get(shape, type);
+  b.begin({rows, MemRefType::get({size}, type), rows,
            MemRefType::get(shape.drop_back(), b.f32())});
   Value x = b.arg(0), weight = b.arg(1), y = b.arg(2), rstds = b.arg(3);
   b.loop(rowsOf(shape), 1, [&](Value row) {
@@ -50,13 +52,15 @@ func::FuncOp emitRmsNorm(const KernelSite &site, ArrayRef<int64_t> shape,
   return b.finish();
 }
 
-func::FuncOp emitRmsNormGrad(const KernelSite &site, ArrayRef<int64_t> shape) {
+func::FuncOp emitRmsNormGrad(const KernelSite &site, Type type,
+                             ArrayRef<int64_t> shape) {
   KernelBuilder b(site);
+  b.computeInF32();
   int64_t size = shape.back();
-  auto rows = MemRefType::get(shape, b.f32());
-  auto row = MemRefType::get({size}, b.f32());
-  b.begin({rows, rows, row, MemRefType::get(shape.drop_back(), b.f32()), rows,
-           row});
+  auto rows = MemRefType::get(shape, type);
+  b.begin({rows, rows, MemRefType::get({size}, type),
+           MemRefType::get(shape.drop_back(), b.f32()), rows,
+           MemRefType::get({size}, b.f32())});
   Value dy = b.arg(0), x = b.arg(1), weight = b.arg(2), rstds = b.arg(3),
         dx = b.arg(4), dweight = b.arg(5);
   int64_t lanes = passLanes(b, size);
@@ -119,12 +123,13 @@ func::FuncOp emitSoftmax(const KernelSite &site, ArrayRef<int64_t> shape) {
   return b.finish();
 }
 
-func::FuncOp emitRotary(const KernelSite &site, ArrayRef<int64_t> shape,
-                        bool adjoint) {
+func::FuncOp emitRotary(const KernelSite &site, Type type,
+                        ArrayRef<int64_t> shape, bool adjoint) {
   KernelBuilder b(site);
+  b.computeInF32();
   int64_t size = shape[3], half = size / 2, positions = shape[2];
-  auto rows = MemRefType::get(shape, b.f32());
-  auto table = MemRefType::get({positions, size}, b.f32());
+  auto rows = MemRefType::get(shape, type);
+  auto table = MemRefType::get({positions, size}, type);
   b.begin({rows, table, table, rows});
   Value x = b.arg(0), cosines = b.arg(1), sines = b.arg(2), y = b.arg(3);
   int64_t lanes = std::min(passLanes(b, half), 2 * b.target.lanes);

@@ -105,6 +105,7 @@ struct Descriptor {
   std::string communicator = "auto";
   std::vector<std::string> libraries;
   std::string weights;
+  bool tiles = false;
   OptimizerConfig optimizer;
   std::vector<Slot> slots;
   std::vector<Collective> collectives;

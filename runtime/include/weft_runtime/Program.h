@@ -28,6 +28,8 @@
  *   "optimizer": {"lr", "lr_min", "warmup_steps", "decay", "steps"}
  *          decay = none | linear | sqrt | cosine; steps = 0 or absent: the
  *          number of steps asked for on the command line     (optional)
+ *   "tiles": true if kernels use the CPU's tile registers (AMX), which the
+ *          runtime asks the system for                       (optional)
  *   "slots": [{"name", "kind", "dtype", "global_shape", "local_shape",
  *              "layout": [{"axis": 0, "dim": 0}, ...], "partial": [axes],
  *              "region", "offset", "stored", "names", "trainable",

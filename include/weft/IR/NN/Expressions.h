@@ -62,12 +62,16 @@ public:
   mlir::Value selectOrZero(mlir::Value condition, mlir::Value value);
   /// `x` itself if it has the element type already.
   mlir::Value cast(mlir::Value x, mlir::Type elementType);
+  /// `x` in f32 if its type is narrow, else itself.
+  mlir::Value widen(mlir::Value x);
 
   mlir::Value reduce(ReduceOpKind kind, mlir::Value x,
                      llvm::ArrayRef<int64_t> dims);
   mlir::Value reduceSum(mlir::Value x, llvm::ArrayRef<int64_t> dims) {
     return reduce(ReduceOpKind::sum, x, dims);
   }
+  /// The sum in f32 if the type of `x` is narrow.
+  mlir::Value reduceSumWide(mlir::Value x, llvm::ArrayRef<int64_t> dims);
   /// Combines all dims; yields a scalar.
   mlir::Value reduceAll(ReduceOpKind kind, mlir::Value x);
   /// Puts dim i of `x` at dim `dims[i]` of `shape`.
@@ -83,7 +87,9 @@ public:
   /// Elements [begin, begin + size) of one dim.
   mlir::Value slice(mlir::Value x, int64_t dim, int64_t begin, int64_t size);
   mlir::Value concat(mlir::ValueRange values, int64_t dim);
-  mlir::Value contract(llvm::StringRef equation, mlir::Value x, mlir::Value y);
+  /// Of the element type of `x`, or of `elementType`.
+  mlir::Value contract(llvm::StringRef equation, mlir::Value x, mlir::Value y,
+                       mlir::Type elementType = {});
 
   mlir::OpBuilder &builder;
   mlir::Location loc;

@@ -48,6 +48,12 @@ void printConstantValue(mlir::OpAsmPrinter &printer, mlir::Operation *op,
 
 namespace weft::nn {
 
+/// True for bf16 and f16: numbers of such types are stored and multiplied, sums
+/// and functions of them are in f32.
+inline bool isNarrowFloat(mlir::Type type) {
+  return type.isBF16() || type.isF16();
+}
+
 /// True for ops that compute each element of the result from the elements at
 /// the same position of the operands.
 bool isElementwise(mlir::Operation *op);

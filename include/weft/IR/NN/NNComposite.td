@@ -146,7 +146,8 @@ def NN_EmbeddingGradOp : NN_GradOp<"embedding_grad", [OffsetOpInterface]> {
     row-major order of the ids.
 
     Constraints: C1 the result is 2-d; C2 dy has the ids' shape and the
-    result's last dim and element type.
+    result's last dim; C3 element types agree, or the sum of a narrow floating
+    type is in f32.
   }];
   let arguments = (ins NN_Float:$dy, NN_Index:$ids, NN_Offset:$offset);
   let results = (outs NN_Float:$result);
@@ -165,8 +166,8 @@ def NN_CrossEntropyOp
     number of labels that count is a separate computation.
 
     Constraints: C1 logits have one dim more than labels, the others agree;
-    C2 the sum is a scalar of the logits' element type; C3 lse has the labels'
-    shape.
+    C2 the sum is a scalar of the logits' element type, or in f32 if that is
+    narrow; C3 lse has the labels' shape.
   }];
   let arguments = (ins NN_Float:$logits, NN_Index:$labels);
   let results = (outs NN_Float:$sum, NN_Float:$lse);

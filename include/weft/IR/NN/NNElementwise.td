@@ -132,13 +132,17 @@ def NN_CastOp : NN_Elementwise<"cast"> {
   let summary = "convert the element type";
   let description = [{
     Floating to floating rounds to nearest even; floating to integer rounds
-    towards zero; i1 is 0 or 1.
+    towards zero; i1 is 0 or 1. With `of_parts` a cast to a narrower type may
+    also round the parts of a partial sum, one by one.
 
     Constraints: C1 operand and result have the same shape.
   }];
-  let arguments = (ins NN_Tensor:$input);
+  let arguments = (ins NN_Tensor:$input, UnitAttr:$of_parts);
   let results = (outs NN_Tensor:$result);
-  let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    (`of_parts` $of_parts^)? $input attr-dict `:`
+    functional-type(operands, results)
+  }];
 }
 
 #endif // WEFT_IR_NN_ELEMENTWISE

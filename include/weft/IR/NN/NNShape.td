@@ -58,7 +58,8 @@ def NN_ReduceOp : NN_Op<"reduce"> {
   let summary = "combine elements along dims";
   let description = [{
     Constraints: C1 `dims` are increasing dims of the operand; C2 the result's
-    shape is the operand's without them; C3 element types agree.
+    shape is the operand's without them; C3 element types agree, or a sum of a
+    narrow floating type is in f32.
   }];
   let arguments = (ins NN_ReduceKindAttr:$kind, NN_Tensor:$input,
                        DenseI64ArrayAttr:$dims);

@@ -35,7 +35,8 @@ def Pipe_SlotOp : Op<Pipe_Dialect, "slot", [Symbol]> {
     - `unit`: parameters of one unit are gathered and reduced together
     - `constraint`, `gradient`, `optimizer`: wishes for this slot and, on a
       parameter, for its gradient and optimizer slots; `reduce` ("each" or
-      "last") says when its gradient is reduced over data-parallel axes
+      "last") says when its gradient is reduced over data-parallel axes,
+      `reduce_type` in which type (f32 without it)
     - `of`: on a gradient or optimizer slot, its parameter's slot
     - `coefficient`: on the sum of a loss term
 
@@ -43,7 +44,8 @@ def Pipe_SlotOp : Op<Pipe_Dialect, "slot", [Symbol]> {
     program descriptor is emitted.
 
     Constraints: C1 `kind` and `lifetime` are of the lists above; C2 the
-    type is a ranked tensor; C3 `reduce` is "each" or "last".
+    type is a ranked tensor; C3 `reduce` is "each" or "last"; C4
+    `reduce_type` is f32 or bf16.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, StrAttr:$kind,
                        StrAttr:$lifetime, OptionalAttr<StrAttr>:$stored,
@@ -53,6 +55,7 @@ def Pipe_SlotOp : Op<Pipe_Dialect, "slot", [Symbol]> {
                        OptionalAttr<Dist_ConstraintAttr>:$gradient,
                        OptionalAttr<Dist_ConstraintAttr>:$optimizer,
                        OptionalAttr<StrAttr>:$reduce,
+                       OptionalAttr<TypeAttr>:$reduce_type,
                        OptionalAttr<FlatSymbolRefAttr>:$of,
                        OptionalAttr<F64Attr>:$coefficient);
   let assemblyFormat = "$sym_name `:` $type attr-dict";
