@@ -70,6 +70,15 @@ static Started split(Operation *op, SymbolTable &symbols) {
   return {start, wait, isParameter, isGradient, op->hasAttr("recomputed")};
 }
 
+/// Moves a start, and the casts of parameters that it gathers, behind `place`.
+static void moveBehind(Operation *place, dist::StartOp start) {
+  for (Operation *op : makersSince(start.getOperation(), place)) {
+    op->moveAfter(place);
+    place = op;
+  }
+  start->moveAfter(place);
+}
+
 /// Moves the starts of parameter gathers up, but not out of backward: what is
 /// gathered again is not to be held through forward.
 static void prefetch(ArrayRef<Started> calls, StringRef policy) {
@@ -78,10 +87,14 @@ static void prefetch(ArrayRef<Started> calls, StringRef policy) {
   for (const Started &call : calls) {
     if (call.isParameterGather && policy == "pre" && lastGather &&
         lastGather->isRecomputed == call.isRecomputed)
-      call.start->moveAfter(lastGather->wait);
+      moveBehind(lastGather->wait, call.start);
     if (call.isParameterGather && policy == "post" && previous &&
-        previous->isGradientReduction)
+        previous->isGradientReduction) {
+      for (Operation *op :
+           makersSince(call.start.getOperation(), previous->start))
+        op->moveBefore(previous->start);
       call.start->moveBefore(previous->start);
+    }
     if (call.isParameterGather)
       lastGather = &call;
     previous = &call;

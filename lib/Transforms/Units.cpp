@@ -80,4 +80,19 @@ llvm::DenseSet<Operation *> backwardOps(func::FuncOp function) {
   return backward;
 }
 
+SmallVector<Operation *> makersSince(ArrayRef<Operation *> ops,
+                                     Operation *place) {
+  SmallVector<Operation *> work(ops);
+  llvm::SetVector<Operation *> late;
+  while (!work.empty())
+    for (Value operand : work.pop_back_val()->getOperands())
+      if (Operation *op = operand.getDefiningOp();
+          op && !op->isBeforeInBlock(place) && late.insert(op))
+        work.push_back(op);
+  SmallVector<Operation *> ordered(late.getArrayRef());
+  llvm::sort(ordered,
+             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+  return ordered;
+}
+
 } // namespace weft

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import twins
 from cases import MESHES, QUICK, Case
-from lab import BUILD, Lab, run, weft
+from lab import BUILD, Lab, run
 
 
 def _narrow(case: Case, *sets: str) -> Case:
@@ -21,7 +21,6 @@ def _narrow(case: Case, *sets: str) -> Case:
 
 _NAMES = ("one device", "dp_shard 2", "tp 2", QUICK.name)
 CASES = [_narrow(case) for case in MESHES if case.name in _NAMES]
-LAST = _narrow(next(case for case in MESHES if case.name == "dp_shard 2"), 'step.reduce="last"', "step.microbatches=2")
 BF16_SUMS = [
     _narrow(next(case for case in MESHES if case.name == "dp_shard 2"), 'precision.reduce="bf16"', f'step.reduce="{when}"')
     for when in ("each", "last")
@@ -74,13 +73,3 @@ def test_missing_collective_is_noticed(lab: Lab, tmp_path: Path) -> None:
         (folder / "ir/scheduled.mlirbc").write_text(twins.drop_collective(text, kind=kind).text)
         dump = lab.simulate(folder, case, "--rounded", codes=(0, 4))
         assert not lab.compare_narrow(dump, "tiny", case).agree, f"not noticed: {kind} dropped"
-
-
-def test_parameters_cross_the_wire_in_bf16(lab: Lab) -> None:
-    plain = next(case for case in MESHES if case.name == "dp_shard 2")
-    bytes_of = {}
-    for case in (plain, _narrow(plain)):
-        settings = [word for setting in case.settings for word in ("--set", setting)]
-        lines = weft("plan", lab.model("tiny"), *settings).splitlines()
-        bytes_of[case.name] = [line.split() for line in lines if "all_gather" in line]
-    assert bytes_of

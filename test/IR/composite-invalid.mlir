@@ -120,6 +120,16 @@ func.func @embedding_grad_c2(%dy: tensor<2x3x8xf32>, %i: tensor<2x3xi64>) {
 
 // -----
 
+func.func @embedding_grad_c3(%dy: tensor<2x3x16xbf16>, %i: tensor<2x3xi64>) {
+  // The sum may be in f32.
+  %0 = nn.embedding_grad %dy, %i : (tensor<2x3x16xbf16>, tensor<2x3xi64>) -> tensor<8x16xf32>
+  // expected-error @+1 {{'nn.embedding_grad' op element type of the result is wrong: got 'f64', expected 'bf16'}}
+  %1 = nn.embedding_grad %dy, %i : (tensor<2x3x16xbf16>, tensor<2x3xi64>) -> tensor<8x16xf64>
+  return
+}
+
+// -----
+
 func.func @cross_entropy_c1(%x: tensor<2x3x16xf32>, %l: tensor<2x16xi64>) {
   // expected-error @+1 {{'nn.cross_entropy' op shape of labels is wrong: got [2, 16], expected [2, 3]}}
   %0:2 = nn.cross_entropy %x, %l : (tensor<2x3x16xf32>, tensor<2x16xi64>) -> (tensor<f32>, tensor<2x3xf32>)

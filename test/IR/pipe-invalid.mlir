@@ -20,6 +20,11 @@ pipe.slot @slot_c3 : tensor<4xf32> {kind = "parameter", lifetime = "run", reduce
 
 // -----
 
+// expected-error @+1 {{'pipe.slot' op reduce_type is unknown: got 'f16', expected f32 or bf16}}
+pipe.slot @slot_c4 : tensor<4xf32> {kind = "parameter", lifetime = "run", reduce_type = f16}
+
+// -----
+
 // expected-error @+1 {{'pipe.schedule' op entry does not name a function: got {call = @schedule_c1}}}
 pipe.schedule [{call = @schedule_c1}]
 

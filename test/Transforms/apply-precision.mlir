@@ -29,16 +29,16 @@ func.func @model(%w: tensor<16x8xf32> {pipe.slot = @w}, %scale: tensor<8xf32> {p
   // A norm takes the type of its operand, and its weight that of the norm.
   // CHECK: %[[NARROW_SCALE:.*]] = nn.cast %[[SCALE]] : (tensor<8xf32>) -> tensor<8xbf16>
   // CHECK: %[[WIDE_SCALE:.*]] = nn.cast %[[NARROW_SCALE]]
-  // CHECK: %[[NORMED:.*]], %{{.*}} = nn.rms_norm %[[X]], %[[WIDE_SCALE]] {{.*}}-> (tensor<4x8xf32>, tensor<4xf32>)
-  %n, %rstd = nn.rms_norm %x, %scale eps 1.0e-5 : (tensor<4x8xf32>, tensor<8xf32>) -> (tensor<4x8xf32>, tensor<4xf32>)
+  // CHECK: %[[NORMED:.*]]:2 = nn.rms_norm %[[X]], %[[WIDE_SCALE]] {{.*}}-> (tensor<4x8xf32>, tensor<4xf32>)
+  %n:2 = nn.rms_norm %x, %scale eps 1.0e-5 : (tensor<4x8xf32>, tensor<8xf32>) -> (tensor<4x8xf32>, tensor<4xf32>)
   // A parameter is cast in front of its gather, a value in front of a
   // constraint if only narrow ops read it.
   // CHECK: %[[NARROW:.*]] = nn.cast %[[W]] : (tensor<16x8xf32>) -> tensor<16x8xbf16>
   // CHECK: %[[WHOLE:.*]] = dist.constrain %[[NARROW]] #dist.constraint<dp_shard = replicate> : tensor<16x8xbf16>
-  // CHECK: %[[IN:.*]] = nn.cast %[[NORMED]] : (tensor<4x8xf32>) -> tensor<4x8xbf16>
+  // CHECK: %[[IN:.*]] = nn.cast %[[NORMED]]#0 : (tensor<4x8xf32>) -> tensor<4x8xbf16>
   // CHECK: %[[GATHERED:.*]] = dist.constrain %[[IN]]
   %whole = dist.constrain %w #dist.constraint<dp_shard = replicate> : tensor<16x8xf32>
-  %in = dist.constrain %n #dist.constraint<dp_shard = replicate> : tensor<4x8xf32>
+  %in = dist.constrain %n#0 #dist.constraint<dp_shard = replicate> : tensor<4x8xf32>
   // CHECK: %[[Y:.*]] = nn.contract {{.*}} %[[GATHERED]], %[[WHOLE]] : {{.*}} -> tensor<4x16xbf16>
   %y = nn.contract "md,nd->mn" %in, %whole : (tensor<4x8xf32>, tensor<16x8xf32>) -> tensor<4x16xf32>
   // A sum of narrow values is narrow, with a constant that is exact; one that
@@ -60,7 +60,7 @@ func.func @model(%w: tensor<16x8xf32> {pipe.slot = @w}, %scale: tensor<8xf32> {p
   // CHECK: %[[LOGITS:.*]] = nn.contract {{.*}} %[[IND]], %[[WHOLE]] : {{.*}} -> tensor<4x8xbf16>
   // CHECK: nn.cross_entropy %[[LOGITS]], {{.*}} -> (tensor<f32>, tensor<4xf32>)
   %logits = nn.contract "mn,nd->md" %d, %whole : (tensor<4x16xf32>, tensor<16x8xf32>) -> tensor<4x8xf32>
-  %sum, %lse = nn.cross_entropy %logits, %labels : (tensor<4x8xf32>, tensor<4xi64>) -> (tensor<f32>, tensor<4xf32>)
-  return %sum : tensor<f32>
+  %loss:2 = nn.cross_entropy %logits, %labels : (tensor<4x8xf32>, tensor<4xi64>) -> (tensor<f32>, tensor<4xf32>)
+  return %loss#0 : tensor<f32>
 }
 }

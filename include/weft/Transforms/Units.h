@@ -26,6 +26,12 @@ bool isLinkToSlot(mlir::Operation *op);
 /// Ops of a joint function that depend on the seed of a loss term: backward.
 llvm::DenseSet<mlir::Operation *> backwardOps(mlir::func::FuncOp function);
 
+/// What makes the operands of `ops` and does not stand before `place`, in
+/// program order. A parameter's forms depend on it alone: where these are
+/// gathered earlier, all of it may move.
+llvm::SmallVector<mlir::Operation *>
+makersSince(llvm::ArrayRef<mlir::Operation *> ops, mlir::Operation *place);
+
 } // namespace weft
 
 #endif // WEFT_TRANSFORMS_UNITS_H
