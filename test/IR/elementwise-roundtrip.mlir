@@ -85,6 +85,8 @@ func.func @mixed(%x: tensor<4xi64>, %y: tensor<4xi64>, %a: tensor<4xf32>, %b: te
   %6 = nn.select %0, %a, %b : (tensor<4xi1>, tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
   // CHECK: nn.cast %{{.*}} : (tensor<4xi64>) -> tensor<4xf32>
   %7 = nn.cast %x : (tensor<4xi64>) -> tensor<4xf32>
+  // CHECK: nn.cast of_parts %{{.*}} : (tensor<4xf32>) -> tensor<4xbf16>
+  %parts = nn.cast of_parts %7 : (tensor<4xf32>) -> tensor<4xbf16>
   return
 }
 

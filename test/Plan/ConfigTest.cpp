@@ -195,9 +195,9 @@ static const BadConfig badConfigs[] = {
     {"[plan]\nfused_loss = true\n",
      "weft.toml:2:14: error: key \"plan.fused_loss\" = true is not supported "
      "yet: this version builds false"},
-    {"[precision]\ncompute = \"bf16\"\n",
-     "weft.toml:2:11: error: key \"precision.compute\" = \"bf16\" is not "
-     "supported yet: this version builds \"f32\""},
+    {"[precision]\ncompute = \"f16\"\n",
+     "weft.toml:2:11: error: key \"precision.compute\" has an unknown value: "
+     "got \"f16\", expected one of \"f32\", \"bf16\"; did you mean \"bf16\"?"},
     {"[checkpointing]\noption = [\"a\"]\n",
      "weft.toml:2:10: error: key \"checkpointing.option\" = [\"a\"] is not "
      "supported yet: this version builds \"op\""},

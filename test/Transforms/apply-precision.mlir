@@ -34,7 +34,7 @@ func.func @model(%w: tensor<16x8xf32> {pipe.slot = @w}, %scale: tensor<8xf32> {p
   // A parameter is cast in front of its gather, a value in front of a
   // constraint if only narrow ops read it.
   // CHECK: %[[NARROW:.*]] = nn.cast %[[W]] : (tensor<16x8xf32>) -> tensor<16x8xbf16>
-  // CHECK: %[[WHOLE:.*]] = dist.constrain %[[NARROW]] #dist.constraint<dp_shard = replicate> : tensor<16x8xbf16>
+  // CHECK: %[[WHOLE:.*]] = dist.constrain %[[NARROW]] <dp_shard = replicate> : tensor<16x8xbf16>
   // CHECK: %[[IN:.*]] = nn.cast %[[NORMED]]#0 : (tensor<4x8xf32>) -> tensor<4x8xbf16>
   // CHECK: %[[GATHERED:.*]] = dist.constrain %[[IN]]
   %whole = dist.constrain %w #dist.constraint<dp_shard = replicate> : tensor<16x8xf32>

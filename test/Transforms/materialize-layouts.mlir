@@ -71,6 +71,18 @@ func.func @resolves_partial_before_a_down_cast(%x: tensor<4x8xf32> {pipe.slot = 
   return
 }
 
+// Unless that is asked for: gradients reduced in bf16.
+// CHECK-LABEL: func.func @passes_a_partial_through_a_cast_of_parts
+func.func @passes_a_partial_through_a_cast_of_parts(%x: tensor<4x8xf32> {pipe.slot = @x}) {
+  // CHECK: nn.reduce sum
+  // CHECK-NEXT: %[[PARTS:.*]] = nn.cast of_parts {{.*}} -> tensor<8xbf16, #dist.layout<#mesh, dp_shard = partial(sum)>>
+  // CHECK-NEXT: dist.redistribute %[[PARTS]]
+  %r = nn.reduce sum %x dims [0] : (tensor<4x8xf32>) -> tensor<8xf32>
+  %c = nn.cast of_parts %r : (tensor<8xf32>) -> tensor<8xbf16>
+  %e = nn.exp %c : tensor<8xbf16>
+  return
+}
+
 // CHECK-LABEL: func.func @resolves_partial_before_a_nonlinear_op
 func.func @resolves_partial_before_a_nonlinear_op(%x: tensor<4x8xf32> {pipe.slot = @x}) {
   // CHECK: nn.reduce sum

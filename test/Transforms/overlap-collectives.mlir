@@ -42,6 +42,25 @@ func.func @prefetches_the_next_unit(%w: tensor<4xf32> {pipe.slot = @w}, %v: tens
   return %r : tensor<8xf32>
 }
 
+// What casts a parameter for its gather moves along.
+// CHECK-LABEL: func.func @prefetches_a_narrow_parameter
+func.func @prefetches_a_narrow_parameter(%w: tensor<4xf32> {pipe.slot = @w}, %v: tensor<4xf32> {pipe.slot = @v}) -> (tensor<8xf32> {pipe.slot = @y}) {
+  // PRE: dist.wait
+  // PRE-NEXT: nn.cast %{{.*}} : (tensor<4xf32>) -> tensor<4xbf16>
+  // PRE-NEXT: dist.start
+  // PRE: nn.exp
+  // NONE: nn.exp
+  // NONE-NEXT: nn.cast
+  // NONE-NEXT: dist.start
+  %gw = dist.all_gather %w over #mesh ["dp_shard"] dims [0] : (tensor<4xf32>) -> tensor<8xf32>
+  %e = nn.exp %gw : tensor<8xf32>
+  %c = nn.cast %v : (tensor<4xf32>) -> tensor<4xbf16>
+  %gv = dist.all_gather %c over #mesh ["dp_shard"] dims [0] : (tensor<4xbf16>) -> tensor<8xbf16>
+  %u = nn.cast %gv : (tensor<8xbf16>) -> tensor<8xf32>
+  %r = nn.mul %e, %u : tensor<8xf32>
+  return %r : tensor<8xf32>
+}
+
 // With "post" a gather overtakes the gradient reduction before it.
 // CHECK-LABEL: func.func @gathers_before_the_reduction
 func.func @gathers_before_the_reduction(%v: tensor<4xf32> {pipe.slot = @v}, %x: tensor<8xf32> {pipe.slot = @x}) -> (tensor<4xf32> {pipe.slot = @g.w}, tensor<8xf32> {pipe.slot = @y}) {

@@ -46,7 +46,8 @@ static Finding findCpu() {
   std::string text =
       llvm::formatv("{0}, {1} cores", llvm::sys::getHostCPUName(),
                     std::thread::hardware_concurrency());
-  for (const char *feature : {"avx2", "fma", "avx512f", "avx512bf16"})
+  for (const char *feature :
+       {"avx2", "fma", "avx512f", "avx512bf16", "amx-bf16"})
     if (features.lookup(feature))
       text += std::string(", ") + feature;
   Finding finding{"CPU", text, ""};

@@ -163,14 +163,15 @@ SmallVector<Value> AttentionGradOp::decompose(OpBuilder &builder) {
   if (parts.mask)
     weights = e.selectOrZero(parts.mask, weights);
   Value dout = e.reshape(getDout(), plainType(parts.query).getShape());
-  Value dweights = e.contract("bkgsd,bktd->bkgst", dout, getValue());
-  Value mean = e.reduceSum(e.mul(getDout(), getOut()), 3);
+  Value dweights = e.contract("bkgsd,bktd->bkgst", dout, getValue(), type);
+  Value mean = e.reduceSum(e.mul(e.widen(getDout()), e.widen(getOut())), 3);
   Value dscores = e.scale(e.mul(weights, e.sub(dweights, overKeys(mean))),
                           getScale().convertToDouble());
-  Value dquery = e.contract("bkgst,bktd->bkgsd", dscores, getKey());
+  Type own = plainType(getQuery()).getElementType();
+  Value dquery = e.contract("bkgst,bktd->bkgsd", dscores, getKey(), own);
   return {e.reshape(dquery, plainType(getQuery()).getShape()),
-          e.contract("bkgst,bkgsd->bktd", dscores, parts.query),
-          e.contract("bkgst,bkgsd->bktd", weights, dout)};
+          e.contract("bkgst,bkgsd->bktd", dscores, parts.query, own),
+          e.contract("bkgst,bkgsd->bktd", weights, dout, own)};
 }
 
 //===----------------------------------------------------------------------===//
@@ -197,7 +198,7 @@ SmallVector<Value> CrossEntropyOp::decompose(OpBuilder &builder) {
 
 SmallVector<Value> CrossEntropyGradOp::decompose(OpBuilder &builder) {
   Expressions e = partsOf(*this, builder);
-  Value logits = getLogits(), labels = getLabels();
+  Value logits = e.widen(getLogits()), labels = getLabels();
   RankedTensorType type = plainType(logits);
   int64_t dim = lastDim(logits);
   Value lse = e.cast(getLse(), type.getElementType());
@@ -206,6 +207,7 @@ SmallVector<Value> CrossEntropyGradOp::decompose(OpBuilder &builder) {
                                 labels, getOffset());
   Value counts = e.compare(Predicate::ne, labels, -100.0);
   Value seed = e.cast(getSeed(), type.getElementType());
-  return {e.selectOrZero(e.broadcastOver(counts, logits, dim),
-                         e.mul(e.sub(weights, label), e.fill(seed, logits)))};
+  Value dlogits = e.mul(e.sub(weights, label), e.fill(seed, logits));
+  Value counted = e.selectOrZero(e.broadcastOver(counts, logits, dim), dlogits);
+  return {roundLike(e, counted, getResult())};
 }

@@ -7,7 +7,8 @@
 //    belongs to A, so that n is contiguous in C.
 // 2. Neighbours of a group merge where all strides allow.
 // 3. f32: register tiles (ContractTiles.cpp).
-// 4. bf16: tiles of pairs where the CPU multiplies them (ContractBf16.cpp), else
+// 4. bf16: tiles of pairs where the CPU multiplies them (ContractBf16.cpp),
+// else
 //    those of f32, widened where it is loaded.
 // 5. Other types: plain loops, the same chain.
 
