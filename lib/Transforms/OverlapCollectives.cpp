@@ -90,10 +90,10 @@ static void prefetch(ArrayRef<Started> calls, StringRef policy) {
       moveBehind(lastGather->wait, call.start);
     if (call.isParameterGather && policy == "post" && previous &&
         previous->isGradientReduction) {
-      for (Operation *op :
-           makersSince(call.start.getOperation(), previous->start))
-        op->moveBefore(previous->start);
-      call.start->moveBefore(previous->start);
+      dist::StartOp start = call.start, place = previous->start;
+      for (Operation *op : makersSince(start.getOperation(), place))
+        op->moveBefore(place);
+      start->moveBefore(place);
     }
     if (call.isParameterGather)
       lastGather = &call;
