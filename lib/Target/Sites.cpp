@@ -150,13 +150,25 @@ static int64_t bytesOf(ValueRange memrefs) {
   return bytes;
 }
 
-static json::Object describe(Operation *op, const SymbolTable &symbols,
-                             llvm::StringMap<KernelFacts> &kernels) {
+namespace {
+/// What all sites of a module share.
+struct SiteTable {
+  explicit SiteTable(ModuleOp module) : symbols(module) {
+    module.walk(
+        [&](prog::CollectiveOp op) { kinds[op.getId()] = op.getKind(); });
+  }
+  SymbolTable symbols;
+  llvm::StringMap<KernelFacts> kernels;
+  DenseMap<int64_t, StringRef> kinds; // of collectives
+};
+} // namespace
+
+static json::Object describe(Operation *op, SiteTable &table) {
   if (auto launch = dyn_cast<prog::LaunchOp>(op)) {
     StringRef name = launch.getKernel();
-    auto [entry, isNew] = kernels.try_emplace(name);
+    auto [entry, isNew] = table.kernels.try_emplace(name);
     if (isNew)
-      entry->second = factsOf(symbols.lookup<func::FuncOp>(name));
+      entry->second = factsOf(table.symbols.lookup<func::FuncOp>(name));
     const KernelFacts &facts = entry->second;
     return json::Object{
         {"kernel", name},
@@ -176,18 +188,18 @@ static json::Object describe(Operation *op, const SymbolTable &symbols,
                         {"kind", "collective"},
                         {"collective", call.getId()},
                         {"bytes", bytesOf(call.getInputs())}};
-  return json::Object{{"op", "wait"},
+  int64_t id = cast<prog::WaitOp>(op).getId();
+  return json::Object{{"op", ("wait " + table.kinds.lookup(id)).str()},
                       {"kind", "collective"},
-                      {"collective", cast<prog::WaitOp>(op).getId()}};
+                      {"collective", id}};
 }
 
 json::Array describeSites(ModuleOp module) {
-  SymbolTable symbols(module);
-  llvm::StringMap<KernelFacts> kernels;
+  SiteTable table(module);
   json::Array sites;
   for (auto function : module.getOps<func::FuncOp>())
     for (Operation *op : sitesOf(function)) {
-      json::Object site = describe(op, symbols, kernels);
+      json::Object site = describe(op, table);
       site["function"] = function.getSymName();
       site["loc"] = prog::nameOf(op->getLoc());
       sites.push_back(std::move(site));

@@ -74,6 +74,9 @@ static std::vector<Kind> groupByKind(const ProfileReport &report) {
     for (const auto &[key, row] : rows) {
       kind.total.add(row);
       kind.rows.push_back(row);
+      // A transfer takes the time of its start and of its wait together.
+      if (name == "collective")
+        kind.rows.back().bytes = 0;
     }
     std::sort(kind.rows.begin(), kind.rows.end(), isLonger);
     kinds.push_back(std::move(kind));

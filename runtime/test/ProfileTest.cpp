@@ -108,7 +108,7 @@ TEST(Profile, table_groups_by_kind_and_folds_short_rows) {
      3.000   77.4      1.500       2      2.0     0.0    contract x  [k0]
      0.375    9.7      0.188       2                     2 others
      0.500   12.9      0.250       1              4.0  collective
-     0.500   12.9      0.250       1              4.0    all_gather
+     0.500   12.9      0.250       1                     all_gather
      3.875  100.0      1.938       1                   the step
 best ms: if every call took what the fastest one did; a collective's excess is mostly waiting for a peer
 )");

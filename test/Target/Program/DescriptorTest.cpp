@@ -94,7 +94,7 @@ TEST_F(DescriptorTest, DescribesTheWorkOfSites) {
   EXPECT_EQ(product.getString("loc"), "model.head");
   EXPECT_TRUE(product.getString("kernel")->starts_with("contract_"));
   EXPECT_EQ(sites[1].getAsObject()->getString("op"), "all_reduce");
-  EXPECT_EQ(sites[2].getAsObject()->getString("op"), "wait");
+  EXPECT_EQ(sites[2].getAsObject()->getString("op"), "wait all_reduce");
   EXPECT_EQ(sites[2].getAsObject()->getInteger("collective"), 0);
   // Two products of 16 x 16 scores and 8, half of them masked.
   const Object &attention = *sites[3].getAsObject();
