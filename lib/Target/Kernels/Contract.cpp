@@ -239,7 +239,7 @@ func::FuncOp emitContract(const KernelSite &site, const ContractSpec &spec) {
     types.push_back(MemRefType::get({bytes}, b.getI8Type()));
   b.begin(types);
   Groups groups = analyseContract(spec);
-  if (isTiled(spec) && orderOf(spec) == ContractOrder::Chain &&
+  if (isTiled(spec) && spec.order == ContractOrder::Chain &&
       takesPairs(spec, groups, site.target)) {
     emitPairContract(b, spec, groups);
     return b.finish();
