@@ -71,8 +71,17 @@ static void addWait(MutationList &list, prog::WaitOp op) {
   });
 }
 
+/// ` to slot @loss`, for each slot that an op writes.
+static std::string slotsOf(ValueRange outputs) {
+  std::string text;
+  for (Value output : outputs)
+    if (auto slot = prog::bufferOf(output).getSlot())
+      text += (" to slot @" + *slot).str();
+  return text;
+}
+
 static void addLaunch(MutationList &list, prog::LaunchOp op) {
-  list.add("drop launch", op.getKernel(),
+  list.add("drop launch", op.getKernel() + slotsOf(op.getOutputs()),
            [](Operation *clone) { clone->erase(); });
   if (op.getInputs().size() > 1 &&
       op.getInputs()[0].getType() == op.getInputs()[1].getType() &&
@@ -95,8 +104,9 @@ std::vector<Mutation> programMutations(ModuleOp module) {
       addWait(list, wait);
     else if (auto launch = dyn_cast<prog::LaunchOp>(op))
       addLaunch(list, launch);
-    else if (isa<prog::CopyOp>(op))
-      list.add("drop copy", "copy", [](Operation *clone) { clone->erase(); });
+    else if (auto copy = dyn_cast<prog::CopyOp>(op))
+      list.add("drop copy", "copy" + slotsOf(copy.getTarget()),
+               [](Operation *clone) { clone->erase(); });
     else if (auto coordinate = dyn_cast<prog::CoordinateOp>(op))
       list.add("wrong coordinate", coordinate.getWhat(), [](Operation *clone) {
         auto changed = cast<prog::CoordinateOp>(clone);

@@ -173,7 +173,8 @@ static void addResults(MutationList &list, func::FuncOp function) {
       if (function.getResultTypes()[i] != function.getResultTypes()[j])
         continue;
       list.add("swap results",
-               "results " + llvm::Twine(j) + " and " + llvm::Twine(i) +
+               "results " + pipe::slotOfResult(function, j).getValue() +
+                   " and " + pipe::slotOfResult(function, i).getValue() +
                    " of @" + function.getSymName(),
                [=](Operation *clone) {
                  Operation *end =

@@ -11,6 +11,7 @@ trained by real ranks and compared with the unaltered program. The exit code is 
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -36,11 +37,20 @@ _CONFIG = {
 }  # fmt: skip
 _BATCH, _SEQ, _STEPS = 4, 8, 2
 
-# Why a survivor computes the same, by phase and kind. Programs have also been run: their numbers are those of the unaltered one.
-REASONS = {
-    ("program", "wrong offset"): "the bytes are free while the value lives, which prog-verify proves",
-    ("program", "swap operands"): "the kernel is symmetric in the two operands",
-}
+# Why a survivor computes the same: phase, kind, and a pattern of what was altered. Programs have also been run: their numbers, and
+# metrics, are those of the unaltered one.
+_PADDING = "padding holds zeros in these runs (labels -100, cleared slots); the mask is for contents that are not finite"
+REASONS = [
+    ("program", "wrong offset", "", "the bytes are free while the value lives, which prog-verify proves"),
+    ("program", "swap operands", r"fused_\w*(add|mul)", "the kernel is symmetric in the two operands"),
+    ("program", "drop (copy|launch)", r"to slot @term\d+\.\w+ at root/update", "sets a slot to zero that the runtime clears as every step begins"),
+    ("program", "wrong coordinate", r"coordinate at .*(root/update|/norm)$", "make_partial compares the coordinate with 0 only"),
+    ("program", "wrong coordinate", "^extent", _PADDING),
+    ("scheduled", "drop mask", "", _PADDING),
+    ("scheduled", "wrong offset", "^extent", _PADDING),
+    ("scheduled", "swap results", r"term0\.\w+ and (term0\.\w+|skipped) of @stage0_update", "both are the constant 0"),
+    ("typed", "wrong layout", "^embedding_grad, tp -> shard", "the rule allows it, and the redistribute that reads it starts from there"),
+]
 _KILLERS = ("verifier", "check", "numbers", "run")
 
 
@@ -61,7 +71,10 @@ class Mutant:
         """Why it survives; empty if nobody knows."""
         if self.message.startswith("equivalent: "):
             return self.message.removeprefix("equivalent: ")
-        return REASONS.get((self.phase, self.kind), "")
+        for phase, kind, what, reason in REASONS:
+            if self.phase == phase and re.fullmatch(kind, self.kind) and re.search(what, self.what):
+                return reason
+        return ""
 
 
 @dataclass(frozen=True)
