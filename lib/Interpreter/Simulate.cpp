@@ -75,12 +75,17 @@ static TensorMap gradientsOf(mlir::ModuleOp module,
   return gradients;
 }
 
+/// What a step reports beside its loss.
+static bool isMetric(StringRef name) {
+  return name == "grad_norm" || name == "skipped" || name == "num_tokens";
+}
+
 static void takeState(const Execution &execution, RunResults &results) {
   for (pipe::SlotOp slot : execution.slots()) {
     StringRef name = slot.getSymName();
     if (slot.getKind() == "parameter")
       results.parameters[storedName(slot).str()] = execution.global(name);
-    else if (slot.getKind() == "optimizer")
+    else if (slot.getKind() == "optimizer" || isMetric(name))
       results.state[name.str()] = execution.global(name);
     else
       continue;

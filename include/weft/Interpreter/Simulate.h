@@ -28,7 +28,7 @@ struct RunResults {
   std::vector<double> losses; // one mean loss per step
   TensorMap gradients;        // of the last step, before the update
   TensorMap parameters;       // after the last step
-  TensorMap state;            // of the optimizer, by slot name
+  TensorMap state;            // of the optimizer, and metrics; by slot name
   /// Slots whose replicas differ between ranks, with the largest difference.
   std::map<std::string, double> deviations;
 };
