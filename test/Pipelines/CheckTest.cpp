@@ -146,18 +146,19 @@ TEST_F(CheckTest, FindsAValueThatAStepLoses) {
   EXPECT_THAT(findings(proveStep, {twice}),
               ElementsAre("'pipe.slot' op is written 2 times in a step"));
   EXPECT_THAT(
-      findings(proveStep,
-               {twice,
-                {"kind = \"scalar\", lifetime = \"step\"",
-                 "kind = \"scalar\", lifetime = \"run\""},
-                {"pipe.schedule",
-                 R"(func.func @reads(%s: tensor<f32> {pipe.slot = @sum}) -> (tensor<f32> {pipe.slot = @log}) {
+      findings(
+          proveStep,
+          {twice,
+           {"kind = \"scalar\", lifetime = \"step\"",
+            "kind = \"scalar\", lifetime = \"run\""},
+           {"pipe.schedule",
+            R"(func.func @reads(%s: tensor<f32> {pipe.slot = @sum}) -> (tensor<f32> {pipe.slot = @log}) {
                       return %s : tensor<f32>
                     }
                     pipe.slot @log : tensor<f32, #dist.layout<#mesh>> {kind = "scalar", lifetime = "run"}
                     pipe.schedule)"},
-                {"microbatch = 1 : i64}]",
-                 "microbatch = 1 : i64}, {call = @reads}]"}}),
+           {"microbatch = 1 : i64}]",
+            "microbatch = 1 : i64}, {call = @reads}]"}}),
       ElementsAre("'pipe.slot' op loses what @stage0 writes: @stage0 writes "
                   "over it before anything reads it"));
 }

@@ -70,7 +70,8 @@ const std::vector<Case> &cases() {
 }
 
 ContractSpec specOf(const Case &c, mlir::Type operands, mlir::Type result) {
-  return {c.equation, c.a, c.b, operands, operands, result, std::nullopt};
+  return {c.equation,          c.a, c.b, operands, operands, result,
+          ContractOrder::Chain};
 }
 
 int64_t product(const Shape &shape) {

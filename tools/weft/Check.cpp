@@ -170,11 +170,11 @@ static int checkArtefact(const CheckOptions &options) {
     return BadInput;
   std::vector<std::string> unreadable;
   // One that stops at a phase has no program, and no manifest of it.
-  bool hasProgram = llvm::any_of(
-      ArrayRef<StringRef>{"manifest.json", "program.so", "train"},
-      [&](StringRef name) {
-        return llvm::sys::fs::exists(artefact + "/" + name);
-      });
+  bool hasProgram =
+      llvm::any_of(ArrayRef<StringRef>{"manifest.json", "program.so", "train"},
+                   [&](StringRef name) {
+                     return llvm::sys::fs::exists(artefact + "/" + name);
+                   });
   bool isComplete = !hasProgram || proveFiles(artefact, unreadable);
   Compiler compiler;
   bool holds = true;
