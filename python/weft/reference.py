@@ -121,7 +121,7 @@ def _accumulate(masters: Masters, samples: Samples, training: Training, step: in
     for i in range(training.microbatches):
         taken = samples.take((step * training.microbatches + i) * training.batch, training.batch)
         batches.append({name: torch.from_numpy(array).long() for name, array in taken.items()})
-        _check_range(batches[-1], module)
+        _check_range(batches[-1], masters.module)
     count = sum(int((batch["labels"] != -100).sum()) for batch in batches)
     total = 0.0
     for batch in batches:
