@@ -45,7 +45,7 @@ TEST(KernelTable, RefusesCompositesOfOtherTypes) {
         return %y : tensor<4x8xbf16>
       })"),
             "'nn.softmax' op has no kernel for its element type: got 'bf16', "
-            "expected f32");
+            "expected 'f32'");
 }
 
 TEST(KernelTable, RefusesOpsOfEarlierPhases) {
