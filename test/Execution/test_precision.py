@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import twins
 from cases import MESHES, QUICK, Case
-from lab import BUILD, Lab, run
+from lab import BUILD, Lab, run, weft
 
 
 def _narrow(case: Case, *sets: str) -> Case:
@@ -73,3 +73,16 @@ def test_missing_collective_is_noticed(lab: Lab, tmp_path: Path) -> None:
         (folder / "ir/scheduled.mlirbc").write_text(twins.drop_collective(text, kind=kind).text)
         dump = lab.simulate(folder, case, "--rounded", codes=(0, 4))
         assert not lab.compare_narrow(dump, "tiny", case).agree, f"not noticed: {kind} dropped"
+
+
+def _gathered_bytes(lab: Lab, case: Case) -> float:
+    """The bytes that `weft plan` says gathers move in a step."""
+    settings = [word for setting in case.settings for word in ("--set", setting)]
+    rows = [line.split() for line in weft("plan", lab.model("tiny"), *settings).splitlines()]
+    units = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20}
+    return sum(float(row[5]) * units[row[6]] for row in rows if row[1:2] == ["all_gather"])
+
+
+def test_gathers_move_half_the_bytes(lab: Lab) -> None:
+    plain = next(case for case in MESHES if case.name == "dp_shard 2")
+    assert _gathered_bytes(lab, _narrow(plain)) == pytest.approx(_gathered_bytes(lab, plain) / 2, rel=1e-2)
