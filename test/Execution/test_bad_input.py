@@ -107,7 +107,9 @@ def test_file(lab: Lab, tmp_path: Path, damage: Callable[[Lab, Path], tuple[list
     options, message = damage(lab, tmp_path)
     code, output = _run(lab.artefact("tiny", PAIR), lab.data("stream"), *options)
     assert code == INPUT, output
-    assert len(re.findall(message, output)) == 1, output  # by the launcher, not by every rank
+    # Once, by the launcher; but what is in a sample is found by the ranks that read it.
+    most = PAIR.ranks if "in sample" in message else 1
+    assert 1 <= len(re.findall(message, output)) <= most, output
 
 
 def test_world_of_another_size(lab: Lab) -> None:
