@@ -3,6 +3,7 @@
 // What a step does with its slots, in the order of the schedule table. The
 // step repeats, so what the last function writes the first may read.
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Matchers.h"
 #include "weft/IR/Pipe/Pipe.h"
 #include "weft/Pipelines/Check.h"
 #include "llvm/ADT/MapVector.h"
@@ -16,6 +17,7 @@ namespace {
 struct Access {
   func::FuncOp function;
   bool isRead = false, isWritten = false;
+  bool isConstant = false; // what is written, so that it is no loss
 };
 } // namespace
 
@@ -46,8 +48,12 @@ static Accesses accessesOfStep(ModuleOp module) {
             slot && !argument.use_empty())
           accessBy(accesses, slot, function).isRead = true;
       for (int i = 0, e = function.getNumResults(); i < e; ++i)
-        if (auto slot = slotOf(pipe::slotOfResult(function, i)))
-          accessBy(accesses, slot, function).isWritten = true;
+        if (auto slot = slotOf(pipe::slotOfResult(function, i))) {
+          Access &access = accessBy(accesses, slot, function);
+          access.isWritten = true;
+          Value returned = function.front().getTerminator()->getOperand(i);
+          access.isConstant = matchPattern(returned, m_Constant());
+        }
     }
   return accesses;
 }
@@ -81,7 +87,7 @@ static bool proveAccesses(pipe::SlotOp slot, ArrayRef<Access> list) {
             << " writes over it before anything reads it";
         return false;
       }
-      last = &access;
+      last = access.isConstant ? nullptr : &access;
     }
   return true;
 }

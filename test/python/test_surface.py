@@ -16,10 +16,10 @@ FLAGS = {
     "weft-data prepare": ["--help", "--output", "--shard-tokens", "--tokenizer", "-h", "-o", "text"],
     "weft-data inspect": ["--help", "-h", "data"],
     "python -m weft.reference": [
-        "--batch", "--betas", "--clip", "--data", "--dump", "--eps", "--help", "--hf", "--lr", "--microbatches", "--momentum",
-        "--optimizer", "--seed", "--seq", "--steps", "--weight-decay", "--weights", "-h",
+        "--batch", "--betas", "--clip", "--compute", "--data", "--dump", "--eps", "--help", "--hf", "--lr", "--microbatches",
+        "--momentum", "--optimizer", "--seed", "--seq", "--steps", "--weight-decay", "--weights", "-h",
     ],
-    "python -m weft.compare": ["--help", "--rows", "-h", "dump", "reference"],
+    "python -m weft.compare": ["--help", "--rows", "--wide", "-h", "dump", "reference"],
 }  # fmt: skip
 
 
