@@ -203,7 +203,10 @@ writeProgram(ModuleOp module, const StagedArtefact &artefact,
       return failure();
   }
   TimingScope scope = nested(job.timing, "emit");
-  return emitProgram(module, artefact.folder(), target);
+  auto manifest = emitProgram(module, artefact.folder(), target);
+  if (succeeded(manifest)) // `weft check` lowers in the same way
+    (*manifest)["fused"] = job.fusion == Fusion::On;
+  return manifest;
 }
 
 /// Finishes the artefact of a module that is lowered as far as was asked.

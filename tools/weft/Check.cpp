@@ -81,22 +81,9 @@ static bool proveFiles(const std::string &artefact,
   return isUsable;
 }
 
-/// The key of the program that was built; nothing if none was.
-static std::optional<std::string> builtKey(const std::string &artefact) {
-  auto buffer = llvm::MemoryBuffer::getFile(artefact + "/manifest.json");
-  if (!buffer)
-    return std::nullopt;
-  auto manifest = llvm::json::parse((*buffer)->getBuffer());
-  if (!manifest || !manifest->getAsObject()) {
-    llvm::consumeError(manifest.takeError());
-    return "";
-  }
-  return manifest->getAsObject()->getString("key").value_or("").str();
-}
-
 /// The program phase of a scheduled module; null with diagnostics.
-static OwningOpRef<ModuleOp> lowerAgain(ModuleOp scheduled,
-                                        const weft::Config &config) {
+static OwningOpRef<ModuleOp>
+lowerAgain(ModuleOp scheduled, const weft::Config &config, Fusion fusion) {
   TargetConfig target;
   target.cpu = config.target.cpu;
   auto info = resolveTarget(target, scheduled.getLoc());
@@ -104,7 +91,7 @@ static OwningOpRef<ModuleOp> lowerAgain(ModuleOp scheduled,
   PassManager passes(scheduled.getContext());
   if (failed(info))
     return {};
-  addProgramPasses(passes, *info);
+  addProgramPasses(passes, *info, fusion);
   return succeeded(passes.run(*program)) ? std::move(program) : nullptr;
 }
 
@@ -115,7 +102,13 @@ static bool proveBuilt(ModuleOp scheduled, const CheckOptions &options) {
     llvm::errs() << llvm::toString(config.takeError()) << "\n";
     return false;
   }
-  OwningOpRef<ModuleOp> program = lowerAgain(scheduled, *config);
+  // One that stops at a phase has no program to compare with.
+  llvm::Expected<llvm::json::Object> manifest = readManifest(options.artefact);
+  bool isBuilt = bool(manifest);
+  llvm::consumeError(manifest.takeError());
+  bool isFused = !isBuilt || manifest->getBoolean("fused").value_or(true);
+  OwningOpRef<ModuleOp> program =
+      lowerAgain(scheduled, *config, isFused ? Fusion::On : Fusion::Off);
   if (!program) {
     claim("program: it can be made of the scheduled IR", false);
     return false;
@@ -131,10 +124,9 @@ static bool proveBuilt(ModuleOp scheduled, const CheckOptions &options) {
   claim("a rank needs " + std::to_string(peak) + " bytes" +
             (budget ? ", of " + std::to_string(*budget) + " at most" : ""),
         fits);
-  auto key = builtKey(options.artefact);
-  if (!key)
+  if (!isBuilt)
     return calls.holds && fits;
-  bool isSame = *key == contentKey(*program);
+  bool isSame = manifest->getString("key") == contentKey(*program);
   claim("program.so is made of this IR", isSame);
   return calls.holds && fits && isSame;
 }
