@@ -80,14 +80,6 @@ FlatSymbolRefAttr slotOfResult(func::FuncOp function, int index) {
   return function.getResultAttrOfType<FlatSymbolRefAttr>(index, kSlotAttrName);
 }
 
-int argumentOfSlot(func::FuncOp function, StringRef slot) {
-  for (int i = 0, e = function.getNumArguments(); i < e; ++i)
-    if (auto name = slotOfArgument(function, i);
-        name && name.getValue() == slot)
-      return i;
-  return -1;
-}
-
 int resultOfSlot(func::FuncOp function, StringRef slot) {
   for (int i = 0, e = function.getNumResults(); i < e; ++i)
     if (auto name = slotOfResult(function, i); name && name.getValue() == slot)

@@ -32,8 +32,6 @@ mlir::FlatSymbolRefAttr slotOfResult(mlir::func::FuncOp function, int index);
 mlir::LogicalResult verifyBindings(mlir::func::FuncOp function,
                                    mlir::SymbolTable &symbols);
 
-/// The number of the argument bound to `slot`, or -1.
-int argumentOfSlot(mlir::func::FuncOp function, llvm::StringRef slot);
 /// The number of the result bound to `slot`, or -1.
 int resultOfSlot(mlir::func::FuncOp function, llvm::StringRef slot);
 
