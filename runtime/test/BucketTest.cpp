@@ -129,21 +129,7 @@ constexpr CollectiveKind kinds[] = {
     CollectiveKind::ReduceScatter, CollectiveKind::AllToAll,
     CollectiveKind::Permute};
 
-class BucketConformance
-    : public testing::TestWithParam<std::tuple<std::string, int>> {
-protected:
-  void SetUp() override {
-    if (std::string reason = whyUnavailable(kind()); !reason.empty())
-      GTEST_SKIP() << reason;
-  }
-  std::string kind() const { return std::get<0>(GetParam()); }
-  void expectRight(const RankBody &body) {
-    std::vector<std::string> answers =
-        runWorld(kind(), std::get<1>(GetParam()), body);
-    for (size_t rank = 0; rank < answers.size(); ++rank)
-      EXPECT_EQ(answers[rank], "") << "rank " << rank;
-  }
-};
+class BucketConformance : public WorldTest {};
 
 // Small ones are staged, large ones read in place or, from private memory, in
 // chunks.

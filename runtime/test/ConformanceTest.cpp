@@ -140,21 +140,7 @@ std::string checkAll(const Case &c) {
   return wrong.empty() ? checkBroadcast(c) : wrong;
 }
 
-class Conformance
-    : public testing::TestWithParam<std::tuple<std::string, int>> {
-protected:
-  void SetUp() override {
-    if (std::string reason = whyUnavailable(kind()); !reason.empty())
-      GTEST_SKIP() << reason;
-  }
-  std::string kind() const { return std::get<0>(GetParam()); }
-  int worldSize() const { return std::get<1>(GetParam()); }
-  void expectRight(const RankBody &body) {
-    std::vector<std::string> answers = runWorld(kind(), worldSize(), body);
-    for (int rank = 0; rank < worldSize(); ++rank)
-      EXPECT_EQ(answers[rank], "") << "rank " << rank;
-  }
-};
+class Conformance : public WorldTest {};
 
 // Sizes on both sides of every boundary: one element, one staging buffer of
 // 32 KiB, parts that do not divide.

@@ -7,8 +7,11 @@
 
 #include "weft_runtime/Bootstrap.h"
 
+#include <gtest/gtest.h>
+
 #include <functional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace weft::test {
@@ -25,6 +28,23 @@ std::vector<std::string> runWorld(const std::string &kind, int worldSize,
 
 /// Whether the communicator can be made in this build; the reason if not.
 std::string whyUnavailable(const std::string &kind);
+
+/// A test for each communicator and world size; skipped where it can't be made.
+class WorldTest : public testing::TestWithParam<std::tuple<std::string, int>> {
+protected:
+  void SetUp() override {
+    if (std::string reason = whyUnavailable(kind()); !reason.empty())
+      GTEST_SKIP() << reason;
+  }
+  std::string kind() const { return std::get<0>(GetParam()); }
+  int worldSize() const { return std::get<1>(GetParam()); }
+  /// Expects that `body` finds nothing wrong on any rank.
+  void expectRight(const RankBody &body) {
+    std::vector<std::string> answers = runWorld(kind(), worldSize(), body);
+    for (size_t rank = 0; rank < answers.size(); ++rank)
+      EXPECT_EQ(answers[rank], "") << "rank " << rank;
+  }
+};
 
 } // namespace weft::test
 
