@@ -25,6 +25,7 @@ import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 import optax  # noqa: E402
+from arguments import peer_parser  # noqa: E402
 from jax.sharding import NamedSharding, PartitionSpec  # noqa: E402
 from safetensors.numpy import load_file  # noqa: E402
 from weft.data import read_tokens  # noqa: E402
@@ -37,15 +38,7 @@ MODULES = {
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--batch", type=int, required=True, help="sequences of a step, over all ranks")
-    parser.add_argument("--seq", type=int, required=True)
-    parser.add_argument("--mode", choices=("ddp", "fsdp2", "tp"), required=True)
-    parser.add_argument("--metrics", type=Path, required=True)
-    return parser.parse_args()
+    return peer_parser(__doc__, ("ddp", "fsdp2", "tp")).parse_args()
 
 
 def load_params(weights: Path, layers: int) -> Tree:

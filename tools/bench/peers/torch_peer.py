@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
+from arguments import peer_parser
 from safetensors.torch import load_file
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.tensor import DTensor, Replicate, Shard
@@ -25,16 +26,9 @@ from weft.data import read_tokens
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--batch", type=int, required=True, help="sequences of a step, over all ranks")
-    parser.add_argument("--seq", type=int, required=True)
-    parser.add_argument("--mode", choices=("ddp", "fsdp2", "tp", "sp"), required=True)
+    parser = peer_parser(__doc__, ("ddp", "fsdp2", "tp", "sp"))
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--dtype", choices=("f32", "bf16"), default="f32", help="bf16: autocast")
-    parser.add_argument("--metrics", type=Path, required=True)
     return parser.parse_args()
 
 
