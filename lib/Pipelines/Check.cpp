@@ -168,11 +168,13 @@ private:
 
   ModuleOp module;
   SymbolTable symbols;
-  /// Functions that run once a microbatch.
-  llvm::DenseSet<Operation *> repeated;
+  /// How many microbatches run through a function.
+  llvm::DenseMap<Operation *, int64_t> microbatches;
   /// The axes over which each parameter is gathered before it is used.
   llvm::DenseMap<Operation *, llvm::SmallBitVector> gathered;
   llvm::SmallSetVector<Operation *, 16> proved;
+  /// Slots that a function adds to, and those that one sets to a constant.
+  llvm::SmallSetVector<Operation *, 16> added, cleared;
   bool holds = true;
 };
 
@@ -188,8 +190,8 @@ void GradientProof::readSchedule() {
   for (auto table : module.getOps<pipe::ScheduleOp>())
     for (auto entry : table.getEntries().getAsRange<DictionaryAttr>())
       if (entry.get("microbatch"))
-        repeated.insert(
-            symbols.lookup(entry.getAs<FlatSymbolRefAttr>("call").getValue()));
+        ++microbatches[symbols.lookup(
+            entry.getAs<FlatSymbolRefAttr>("call").getValue())];
 }
 
 /// Follows each gather back to its parameter.
@@ -305,9 +307,14 @@ void GradientProof::proveSlot(func::FuncOp function, OpOperand &returned,
     isComputed |= !isa_and_nonnull<nn::ConstantOp>(op);
     provePath(path, slot, placements);
   }
-  if (repeated.contains(function) && numOld != 1)
+  bool isRepeated = microbatches.lookup(function) > 1;
+  if (numOld > 1 || (isRepeated && numOld == 0))
     fail(returned.get(), slot,
          "is not added to that of the microbatches before");
+  if (numOld > 0)
+    added.insert(slot);
+  else if (!isComputed)
+    cleared.insert(slot);
   if (isComputed && slot.getLifetime() == "run")
     proved.insert(slot);
 }
@@ -330,6 +337,11 @@ Proof GradientProof::run() {
     if (slot.getKind() != "gradient" || slot.getLifetime() != "run")
       continue;
     ++numGradients;
+    if (added.contains(slot) && !cleared.contains(slot)) {
+      slot.emitOpError("is never zeroed: the gradient is added to that of the "
+                       "step before");
+      holds = false;
+    }
     if (proved.contains(slot))
       continue;
     slot.emitOpError("is written by no function: the gradient is not computed");

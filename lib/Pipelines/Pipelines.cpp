@@ -55,9 +55,11 @@ static BuildUpdatePassOptions updateOptions(const Config &config) {
 }
 
 void addDifferentiationPasses(OpPassManager &pm, const Config &config) {
+  // One microbatch has nothing to add to, and leaves nothing to zero.
+  bool accumulate = config.step.microbatches > 1;
   // Before differentiation: weights are not differentiated.
-  pm.addPass(createOutlineWeightsPass());
-  pm.addPass(createDifferentiatePass());
+  pm.addPass(createOutlineWeightsPass({accumulate}));
+  pm.addPass(createDifferentiatePass({accumulate}));
   // Makes the optimizer's slots, which have layouts like all others.
   pm.addPass(createBuildUpdatePass(updateOptions(config)));
   pm.addPass(createVerifyStagesPass());

@@ -7,7 +7,8 @@
 //      partial over all axes: a value that many ranks hold counts once.
 //   2. One vector of the parts is reduced over all axes.
 //   3. From the totals: loss, norm, clip factor, finite or not.
-//   4. The optimizer on each parameter; gradients, sums and weights to zero.
+//   4. The optimizer on each parameter; accumulators (gradients, sums,
+//      weights) to zero.
 //
 // Nothing here decides on the host: a skipped step is a select. Where state
 // lies (ZeRO) is the layout of the slots.
@@ -15,6 +16,7 @@
 #include "SlotFunction.h"
 #include "UpdateTotals.h"
 #include "weft/Transforms/Passes.h"
+#include "llvm/ADT/StringSet.h"
 
 #define DEBUG_TYPE "nn-build-update"
 
@@ -42,15 +44,37 @@ private:
                        const StepScalars &scalars, const Totals &totals,
                        Value clipFactor);
   void writeMetrics(SlotFunction &update, const Totals &totals);
+  /// Writes zeros to a slot that the step accumulates in.
+  void clear(SlotFunction &update, nn::Expressions &e, StringRef slot);
 
   OptimizerRule rule;
   Norm norm;
   SmallVector<LossTerm> terms;
   SmallVector<Trained> gradients;
+  /// Slots that some function adds to.
+  llvm::StringSet<> accumulators;
   std::optional<SlotTable> slots;
 };
 
 } // namespace
+
+/// The slots that a function both takes and yields.
+static llvm::StringSet<> findAccumulators(ModuleOp module) {
+  llvm::StringSet<> found;
+  for (auto function : module.getOps<func::FuncOp>()) {
+    llvm::DenseMap<Attribute, BlockArgument> taken = argumentsBySlot(function);
+    for (unsigned i = 0; i < function.getNumResults(); ++i)
+      if (auto slot = pipe::slotOfResult(function, i); taken.contains(slot))
+        found.insert(slot.getValue());
+  }
+  return found;
+}
+
+void BuildUpdatePass::clear(SlotFunction &update, nn::Expressions &e,
+                            StringRef slot) {
+  if (accumulators.contains(slot))
+    update.write(slot, e.constant(update.read(slot), 0));
+}
 
 //===----------------------------------------------------------------------===//
 // The pass
@@ -80,6 +104,7 @@ LogicalResult BuildUpdatePass::read() {
     return getOperation().emitError(
         "module has no loss term: got no slot with a coefficient");
   gradients.clear();
+  accumulators = findAccumulators(getOperation());
   slots.emplace(getOperation());
   for (auto slot : getOperation().getOps<pipe::SlotOp>())
     if (slot.getKind() == "gradient" && slot.getLifetime() == "run")
@@ -150,7 +175,7 @@ void BuildUpdatePass::updateParameter(SlotFunction &update,
   for (auto [name, changed, kept] :
        llvm::zip_equal(names, after.state, before.state))
     update.write(name, choose(changed, kept));
-  update.write(slot.getSymName(), e.constant(gradient, 0));
+  clear(update, e, slot.getSymName());
 }
 
 void BuildUpdatePass::writeMetrics(SlotFunction &update, const Totals &totals) {
@@ -162,9 +187,8 @@ void BuildUpdatePass::writeMetrics(SlotFunction &update, const Totals &totals) {
     Value mean = e.scale(e.div(sum, weight), term.coefficient);
     Value isEmpty = e.compare(nn::Predicate::eq, weight, 0.0);
     losses.push_back(e.select(isEmpty, e.constant(mean, 0), mean));
-    Value accumulator = update.read(term.sum);
-    update.write(term.sum, e.constant(accumulator, 0));
-    update.write(term.weight, e.constant(update.read(term.weight), 0));
+    clear(update, e, term.sum);
+    clear(update, e, term.weight);
   }
   // Else nothing is skipped, and the runtime stops at what is not finite.
   Value skipped = e.constant(totals.norm, 0);

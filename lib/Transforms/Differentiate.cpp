@@ -6,7 +6,8 @@
 //   2. From the last op to the first, each active op with a cotangent builds
 //      those of its operands; the cotangents of a value with several uses are
 //      added in that order. A saved value is an ordinary use.
-//   3. Sums and gradients are added to accumulators in slots.
+//   3. Sums and gradients are added to accumulators in slots; those of a step
+//      of one microbatch are written there.
 //
 // Adjoints are of global ops: no collective has one. What backward
 // communicates follows from the layouts of the cotangents, which wish the
@@ -31,24 +32,27 @@ using namespace weft;
 // Slots of sums and gradients
 //===----------------------------------------------------------------------===//
 
-/// Adds each term's sum to its accumulator; yields the seeds' arguments.
-static SmallVector<Value> accumulateSums(SlotFunction &stage,
-                                         ArrayRef<LossTerm> terms) {
-  Operation *terminator = stage.function.front().getTerminator();
-  SmallVector<Value> seeds, sums;
+static SmallVector<Value> readSeeds(SlotFunction &stage,
+                                    ArrayRef<LossTerm> terms) {
+  SmallVector<Value> seeds;
   for (const LossTerm &term : terms)
     seeds.push_back(stage.read(term.seed));
+  return seeds;
+}
+
+/// Adds each term's sum to its accumulator.
+static void accumulateSums(SlotFunction &stage, ArrayRef<LossTerm> terms) {
+  Operation *terminator = stage.function.front().getTerminator();
+  SmallVector<Value> sums;
   for (const LossTerm &term : terms)
     sums.push_back(stage.read(term.sum));
   for (auto [term, sum] : llvm::zip_equal(terms, sums)) {
-    markAccumulator(term.slot);
     OpOperand &result =
         terminator->getOpOperand(pipe::resultOfSlot(stage.function, term.sum));
     nn::Expressions e =
         stage.at(nn::derivedLoc(result.get().getLoc(), "accumulate"));
     result.set(e.add(sum, result.get()));
   }
-  return seeds;
 }
 
 static pipe::SlotOp createGradientSlot(SlotTable &slots, pipe::SlotOp parameter,
@@ -94,14 +98,15 @@ static Value reduceAs(nn::Expressions &e, pipe::SlotOp parameter,
   return constrain(e, parts, wish);
 }
 
-/// Adds `cotangent` to the parameter's gradient slot, or to its open slot. The
-/// tp of the weight's use flows back, the sharding of its state does not.
-static void accumulateGradient(SlotTable &slots, SlotFunction &stage,
-                               pipe::SlotOp parameter, Value cotangent) {
+/// Brings `cotangent` to the parameter's gradient slot, or to its open slot.
+/// The tp of the weight's use flows back, the sharding of its state does not.
+static void buildGradient(SlotTable &slots, SlotFunction &stage,
+                          pipe::SlotOp parameter, Value cotangent,
+                          bool accumulate) {
   pipe::SlotOp slot = createGradientSlot(slots, parameter, "", "run");
   nn::Expressions e = stage.at(slot.getLoc());
   Value gradient = e.cast(cotangent, e.builder.getF32Type());
-  if (parameter.getReduce() == "last") {
+  if (accumulate && parameter.getReduce() == "last") {
     dist::ConstraintAttr open = openConstraint(slot);
     slot = createGradientSlot(slots, parameter, ".open", "step");
     slot.setConstraintAttr(open);
@@ -113,8 +118,9 @@ static void accumulateGradient(SlotTable &slots, SlotFunction &stage,
           e.builder.getStrArrayAttr(llvm::to_vector_of<StringRef>(kDataAxes)));
     gradient = e.cast(gradient, e.builder.getF32Type());
   }
-  Value sum = e.sumOf({stage.read(slot.getSymName()), gradient});
-  stage.write(slot.getSymName(), sum);
+  if (accumulate)
+    gradient = e.sumOf({stage.read(slot.getSymName()), gradient});
+  stage.write(slot.getSymName(), gradient);
 }
 
 /// Makes @stage0_reduce: open slots to gradient slots, once a step.
@@ -141,6 +147,8 @@ namespace {
 
 struct DifferentiatePass
     : weft::impl::DifferentiatePassBase<DifferentiatePass> {
+  using DifferentiatePassBase::DifferentiatePassBase;
+
   void runOnOperation() override {
     auto model = getOperation().lookupSymbol<func::FuncOp>("model");
     if (!model)
@@ -155,7 +163,11 @@ struct DifferentiatePass
           pipe::resultOfSlot(model, term.sum)));
 
     SlotFunction stage(model, slots);
-    SmallVector<Value> seeds = accumulateSums(stage, terms);
+    SmallVector<Value> seeds = readSeeds(stage, terms);
+    for (const LossTerm &term : terms)
+      markAccumulator(term.slot);
+    if (accumulate)
+      accumulateSums(stage, terms);
     stage.finish(); // backward asks for the arguments' slots
     Backward backward(model, slots.byName());
     backward.findActive();
@@ -163,7 +175,7 @@ struct DifferentiatePass
       backward.seed(sum, seed);
     LogicalResult isReversed = backward.run();
     if (succeeded(isReversed))
-      accumulateGradients(slots, stage, backward);
+      buildGradients(slots, stage, backward);
     stage.finish();
     if (failed(isReversed))
       return signalPassFailure();
@@ -186,8 +198,8 @@ struct DifferentiatePass
     return success();
   }
 
-  void accumulateGradients(SlotTable &slots, SlotFunction &stage,
-                           Backward &backward) {
+  void buildGradients(SlotTable &slots, SlotFunction &stage,
+                      Backward &backward) {
     SmallVector<std::pair<pipe::SlotOp, Value>> gradients;
     for (BlockArgument argument : stage.function.getArguments()) {
       pipe::SlotOp slot = backward.slotOf(argument);
@@ -202,8 +214,8 @@ struct DifferentiatePass
     }
     SmallVector<pipe::SlotOp> last;
     for (auto [slot, cotangent] : gradients) {
-      accumulateGradient(slots, stage, slot, cotangent);
-      if (slot.getReduce() == "last")
+      buildGradient(slots, stage, slot, cotangent, accumulate);
+      if (accumulate && slot.getReduce() == "last")
         last.push_back(slot);
     }
     if (!last.empty())

@@ -67,8 +67,13 @@ public:
 private:
   void placeResult(unsigned number);
   bool mayComputeIn(Value root, Value old);
+  /// Lets an all-reduce that ends in a slot begin there.
+  void placeReduced(Value root, StringAttr slot);
   void overwriteStarted(dist::StartOp op);
   void overwriteOperands(Operation *op);
+  /// True if nobody but an operand of the all-reduce `op` reads `root` once it
+  /// has begun.
+  bool isReadBeforeCall(Value root, Operation *op);
   /// True if `root` is not read any more when `result` is written, or in the
   /// same op at the same element.
   bool isReadBefore(Value root, OpResult result);
@@ -101,10 +106,40 @@ bool PlacementPlanner::isReadBefore(Value root, OpResult result) {
   });
 }
 
+bool PlacementPlanner::isReadBeforeCall(Value root, Operation *op) {
+  int64_t numOperands = 0;
+  return llvm::all_of(uses.lookup(root), [&](OpOperand *use) {
+    Operation *reader = use->getOwner();
+    return reader == op ? ++numOperands == 1
+                        : endOfReading(reader)->isBeforeInBlock(op);
+  });
+}
+
 bool PlacementPlanner::mayComputeIn(Value root, Value old) {
+  if (!isTemporary(root) || !old)
+    return isTemporary(root);
   // A collective writes from its start on, long before its result is defined.
-  return isTemporary(root) && !root.getDefiningOp<dist::WaitOp>() &&
-         (!old || isReadBefore(old, cast<OpResult>(root)));
+  return !root.getDefiningOp<dist::WaitOp>() &&
+         isReadBefore(old, cast<OpResult>(root));
+}
+
+void PlacementPlanner::placeReduced(Value root, StringAttr slot) {
+  Operation *op = root.getDefiningOp();
+  unsigned number = cast<OpResult>(root).getResultNumber();
+  Operation *collective = op;
+  if (auto wait = dyn_cast<dist::WaitOp>(op)) {
+    auto future = cast<OpResult>(wait.getFutures()[number]);
+    op = future.getOwner();
+    number = future.getResultNumber();
+    collective = &cast<dist::StartOp>(op).getBody().front().front();
+  }
+  if (!isa<dist::AllReduceOp>(collective))
+    return;
+  Value part = rootOf(op->getOperand(number));
+  if (isTemporary(part) && !part.getDefiningOp<dist::WaitOp>() &&
+      isSameMemory(part.getType(), root.getType()) &&
+      isReadBeforeCall(part, op))
+    placement.slots[part] = slot;
 }
 
 void PlacementPlanner::placeResult(unsigned number) {
@@ -113,10 +148,13 @@ void PlacementPlanner::placeResult(unsigned number) {
   Value root = rootOf(function.front().getTerminator()->getOperand(number));
   if (root == old)
     return;
-  if (mayComputeIn(root, old))
-    placement.slots[root] = slot.getAttr();
-  else
+  if (!mayComputeIn(root, old)) {
     placement.copies.push_back(number);
+    return;
+  }
+  placement.slots[root] = slot.getAttr();
+  if (!old)
+    placeReduced(root, slot.getAttr());
 }
 
 void PlacementPlanner::overwriteOperands(Operation *op) {
@@ -142,13 +180,10 @@ void PlacementPlanner::overwriteStarted(dist::StartOp op) {
   llvm::SmallPtrSet<Value, 4> taken;
   for (auto [input, future] : llvm::zip(op.getInputs(), op.getFutures())) {
     Value root = rootOf(input);
-    bool isLast = llvm::all_of(uses.lookup(root), [&](OpOperand *use) {
-      Operation *reader = use->getOwner();
-      return reader == op || endOfReading(reader)->isBeforeInBlock(op);
-    });
     auto wait = cast<dist::WaitOp>(*future.getUsers().begin());
     Value result = wait.getResults()[cast<OpResult>(future).getResultNumber()];
-    if (isLast && isTemporary(root) &&
+    if (isTemporary(result) && isTemporary(root) &&
+        isReadBeforeCall(root, op) &&
         isSameMemory(root.getType(), result.getType()) &&
         taken.insert(root).second)
       placement.overwrites[result] = root;

@@ -29,6 +29,8 @@ struct BufferPlacement {
 ///
 ///   result bound to slot @s                     ->
 ///   the argument of @s itself                   nothing to do
+///   the function does not take @s               in @s; an all-reduce that is
+///                                               the value's op begins in @s
 ///   old @s is read up to its op only, and       in @s
 ///   there element by element
 ///   old @s is read later                        copied

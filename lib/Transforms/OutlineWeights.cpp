@@ -8,7 +8,8 @@
 //      backward, coefficient_i / W_i (0 where W_i is 0).
 //   3. @model keeps the sums.
 //
-// The accumulators are zeroed by the update, not here.
+// The accumulators are zeroed by the update, not here; a step of one microbatch
+// has none.
 #include "SlotFunction.h"
 #include "mlir/IR/IRMapping.h"
 #include "weft/Transforms/Passes.h"
@@ -64,7 +65,8 @@ static LogicalResult collectSlice(const SlotTable &slots, func::FuncOp model,
 
 static void buildWeigh(const SlotTable &slots, func::FuncOp model,
                        const llvm::SetVector<Operation *> &slice,
-                       ArrayRef<std::pair<LossTerm, Value>> weights) {
+                       ArrayRef<std::pair<LossTerm, Value>> weights,
+                       bool accumulate) {
   Location loc = nn::derivedLoc(model.getLoc(), "weigh");
   SlotFunction weigh = SlotFunction::create(slots, loc, "weigh");
   IRMapping mapping;
@@ -85,8 +87,9 @@ static void buildWeigh(const SlotTable &slots, func::FuncOp model,
       e.builder.clone(op, mapping);
   for (const auto &[term, weight] : weights) {
     e.loc = nn::derivedLoc(weight.getLoc(), "weigh");
-    Value sum = e.add(weigh.read(term.weight), mapping.lookup(weight));
-    weigh.write(term.weight, sum);
+    Value own = mapping.lookup(weight);
+    weigh.write(term.weight,
+                accumulate ? e.add(weigh.read(term.weight), own) : own);
   }
   weigh.finish();
 }
@@ -125,6 +128,8 @@ namespace {
 
 struct OutlineWeightsPass
     : weft::impl::OutlineWeightsPassBase<OutlineWeightsPass> {
+  using OutlineWeightsPassBase::OutlineWeightsPassBase;
+
   void runOnOperation() override {
     ModuleOp module = getOperation();
     auto model = module.lookupSymbol<func::FuncOp>("model");
@@ -148,7 +153,7 @@ struct OutlineWeightsPass
     }
     for (const LossTerm &term : terms)
       markAccumulator(slots.lookup(term.weight));
-    buildWeigh(slots, model, slice, weights);
+    buildWeigh(slots, model, slice, weights, accumulate);
     buildSeed(slots, model.getLoc(), terms);
     dropWeights(model, terms);
   }

@@ -26,7 +26,7 @@ pipe.slot @x : tensor<8x4xf32, #dist.layout<#mesh, dp_replicate = shard(0), dp_s
 pipe.slot @w : tensor<8x4xf32, #dist.layout<#mesh, tp = shard(0), dp_shard = shard(0)>> {kind = "parameter", lifetime = "run", trainable}
 pipe.slot @g.w : tensor<8x4xf32, #dist.layout<#mesh, tp = shard(0), dp_shard = shard(0)>> {kind = "gradient", lifetime = "run", of = @w}
 pipe.slot @sum : tensor<f32, #dist.layout<#mesh>> {kind = "scalar", lifetime = "step"}
-pipe.schedule [{call = @stage0, microbatch = 0 : i64}]
+pipe.schedule [{call = @stage0, microbatch = 0 : i64}, {call = @update}]
 func.func @stage0(%x: tensor<2x4xf32> {pipe.slot = @x}, %w: tensor<2x4xf32> {pipe.slot = @w}, %old: tensor<2x4xf32> {pipe.slot = @g.w})
     -> (tensor<2x4xf32> {pipe.slot = @g.w}, tensor<f32> {pipe.slot = @sum}) {
 )";
@@ -42,6 +42,12 @@ constexpr llvm::StringLiteral kBody = R"(
   %new = nn.sum_of %old, %mean : tensor<2x4xf32> loc("layer")
   return %new, %total : tensor<2x4xf32>, tensor<f32>
 }
+func.func @update(%w: tensor<2x4xf32> {pipe.slot = @w}, %g: tensor<2x4xf32> {pipe.slot = @g.w})
+    -> (tensor<2x4xf32> {pipe.slot = @w}, tensor<2x4xf32> {pipe.slot = @g.w}) {
+  %moved = nn.sub %w, %g : tensor<2x4xf32>
+  %zero = nn.constant dense<0.0> : tensor<2x4xf32>
+  return %moved, %zero : tensor<2x4xf32>, tensor<2x4xf32>
+}
 }
 )";
 
@@ -55,6 +61,12 @@ constexpr llvm::StringLiteral kSlice =
 struct Edit {
   std::string from, to;
 };
+
+/// Two microbatches.
+static const Edit kTwice = {
+    "microbatch = 0 : i64}",
+    "microbatch = 0 : i64}, {call = @stage0, microbatch = 1 "
+    ": i64}"};
 
 class CheckTest : public ::testing::Test {
 protected:
@@ -109,10 +121,10 @@ TEST_F(CheckTest, ProvesASoundProgramWithCounts) {
           "the 8 ranks issue 4 collectives each in one order, and none waits "
           "for ever",
           "0 started collectives, each waited for exactly once",
-          "2 writes to slots, none twice in one function",
-          "2 slots, of which a step loses no value and updates each parameter "
+          "4 writes to slots, none twice in one function",
+          "3 slots, of which a step loses no value and updates each parameter "
           "and state once",
-          "8 ops and 2 writes fit how their operands lie on the mesh",
+          "10 ops and 4 writes fit how their operands lie on the mesh",
           "1 gradient, each summed exactly once over each data axis"));
 }
 
@@ -140,15 +152,12 @@ TEST_F(CheckTest, FindsASlotThatIsWrittenTwice) {
 // @g.w takes over what the microbatch before left; with @sum in its place the
 // sum of the first of two microbatches would be lost.
 TEST_F(CheckTest, FindsAValueThatAStepLoses) {
-  Edit twice = {"[{call = @stage0, microbatch = 0 : i64}]",
-                "[{call = @stage0, microbatch = 0 : i64}, {call = @stage0, "
-                "microbatch = 1 : i64}]"};
-  EXPECT_THAT(findings(proveStep, {twice}),
+  EXPECT_THAT(findings(proveStep, {kTwice}),
               ElementsAre("'pipe.slot' op is written 2 times in a step"));
   EXPECT_THAT(
       findings(
           proveStep,
-          {twice,
+          {kTwice,
            {"kind = \"scalar\", lifetime = \"step\"",
             "kind = \"scalar\", lifetime = \"run\""},
            {"pipe.schedule",
@@ -157,8 +166,8 @@ TEST_F(CheckTest, FindsAValueThatAStepLoses) {
                     }
                     pipe.slot @log : tensor<f32, #dist.layout<#mesh>> {kind = "scalar", lifetime = "run"}
                     pipe.schedule)"},
-           {"microbatch = 1 : i64}]",
-            "microbatch = 1 : i64}, {call = @reads}]"}}),
+           {"microbatch = 1 : i64}, {call = @update}]",
+            "microbatch = 1 : i64}, {call = @reads}, {call = @update}]"}}),
       ElementsAre("'pipe.slot' op loses what @stage0 writes: @stage0 writes "
                   "over it before anything reads it"));
 }
@@ -275,9 +284,19 @@ TEST_F(CheckTest, FindsASumOfEqualValues) {
 }
 
 TEST_F(CheckTest, FindsAGradientThatForgetsMicrobatches) {
-  EXPECT_THAT(findings(proveGradients, {{"%old, %mean", "%mean, %mean"}}),
+  Edit forgets = {"nn.sum_of %old, %mean", "nn.sum_of %mean"};
+  EXPECT_THAT(findings(proveGradients, {kTwice, forgets}),
               ElementsAre("gradient of \"w\" is not added to that of the "
                           "microbatches before"));
+  // There is none before the only one.
+  EXPECT_THAT(findings(proveGradients, {forgets}), IsEmpty());
+}
+
+TEST_F(CheckTest, FindsAGradientThatRemembersTheStepBefore) {
+  EXPECT_THAT(
+      findings(proveGradients, {{"return %moved, %zero", "return %moved, %g"}}),
+      ElementsAre("'pipe.slot' op is never zeroed: the gradient is "
+                  "added to that of the step before"));
 }
 
 TEST_F(CheckTest, FindsAGradientThatNobodyComputes) {

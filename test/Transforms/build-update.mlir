@@ -14,12 +14,17 @@ pipe.slot @term0.weight : tensor<f32> {kind = "scalar", lifetime = "step"}
 // CHECK: pipe.slot @fingerprint : tensor<4xf64> {constraint = #dist.constraint<dp_replicate = partial(sum), dp_shard = partial(sum), cp = partial(sum), tp = partial(sum)>
 // CHECK: pipe.slot @m.w : tensor<8xf32> {constraint = #dist.constraint<dp_shard = shard(0)>, kind = "optimizer", lifetime = "run", of = @w, unit = "layer"}
 // CHECK: pipe.slot @v.w : tensor<8xf32>
-func.func @stage0() {
-  return
+pipe.slot @u : tensor<2xf32> {kind = "parameter", lifetime = "run", trainable}
+pipe.slot @g.u : tensor<2xf32> {kind = "gradient", lifetime = "run", of = @u}
+func.func @stage0(%old: tensor<8xf32> {pipe.slot = @g.w}, %u: tensor<2xf32> {pipe.slot = @u})
+    -> (tensor<8xf32> {pipe.slot = @g.w}, tensor<2xf32> {pipe.slot = @g.u}) {
+  return %old, %u : tensor<8xf32>, tensor<2xf32>
 }
 
 // One vector of partial parts is reduced once.
 // CHECK-LABEL: func.func @stage0_update
+// What @stage0 adds to is zeroed, what it writes is not.
+// CHECK-SAME: -> ({{.*}} {pipe.slot = @g.w}, tensor<2xf32> {pipe.slot = @u}, {{.*}} {pipe.slot = @v.u}, tensor<f32> {pipe.slot = @loss}
 // CHECK: %[[SUM:.*]] = dist.constrain %{{.*}} <dp_replicate = partial(sum), dp_shard = partial(sum), cp = partial(sum), tp = partial(sum)> : tensor<f64>
 // CHECK: %[[WEIGHT:.*]] = dist.constrain %{{.*}} = partial(sum)> : tensor<f64>
 // CHECK: %[[SQUARE:.*]] = nn.mul %[[G:.*]], %[[G]] : tensor<8xf32>

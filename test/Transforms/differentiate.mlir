@@ -1,4 +1,5 @@
 // RUN: weft-opt %s --nn-differentiate --split-input-file --verify-diagnostics | FileCheck %s
+// RUN: not weft-opt %s --nn-differentiate=accumulate=false --split-input-file 2>/dev/null | FileCheck %s --check-prefix=ONE
 // RUN: not weft-opt %s --nn-differentiate --split-input-file --mlir-print-debuginfo --mlir-print-local-scope 2>/dev/null | FileCheck %s --check-prefix=LOC
 
 // A linear layer: the gradient follows the seed, takes its slot's constraint
@@ -26,6 +27,11 @@ func.func @model(%w: tensor<8x4xf32> {pipe.slot = @w}, %x: tensor<2x4xf32> {pipe
   // CHECK: %[[REDUCED:.*]] = dist.constrain %[[DW]] <dp_shard = shard(0)> {dist.one_way = ["dp_replicate", "dp_shard", "cp"]}
   // CHECK: %[[NEW:.*]] = nn.sum_of %[[OLD]], %[[REDUCED]]
   // CHECK: return %[[NEW_SUM]], %[[NEW]]
+  // Of one microbatch the function takes neither slot and adds nothing.
+  // ONE: func.func @stage0(%{{[^)]*}} {pipe.slot = @term0.seed}) -> (tensor<f32> {pipe.slot = @term0.sum}, tensor<8x4xf32> {pipe.slot = @g.w}) {
+  // ONE: %[[SUM:.*]] = nn.reduce
+  // ONE: %[[REDUCED:.*]] = dist.constrain %{{.*}} <dp_shard = shard(0)>
+  // ONE-NEXT: return %[[SUM]], %[[REDUCED]]
   return %sum : tensor<f32>
 }
 
@@ -33,7 +39,8 @@ func.func @model(%w: tensor<8x4xf32> {pipe.slot = @w}, %x: tensor<2x4xf32> {pipe
 
 // A cotangent wishes the shards of its primal; what was replicated is open.
 // A value with two uses adds their cotangents. `gradient` wins over
-// `constraint`, and "last" waits in an open slot.
+// `constraint`, and "last" waits in an open slot; for one microbatch there is
+// nothing to wait for.
 pipe.slot @w : tensor<8xf32> {kind = "parameter", lifetime = "run", trainable, reduce = "last", gradient = #dist.constraint<tp = shard(0), dp_shard = shard(0)>, constraint = #dist.constraint<tp = shard(0)>}
 pipe.slot @term0.sum : tensor<f32> {kind = "scalar", lifetime = "step", coefficient = 1.0 : f64}
 pipe.slot @term0.seed : tensor<f32> {kind = "scalar", lifetime = "step"}
@@ -61,6 +68,12 @@ func.func @model(%w: tensor<8xf32> {pipe.slot = @w}) -> (tensor<f32> {pipe.slot 
 // CHECK: %[[REDUCED:.*]] = dist.constrain %[[OPEN]] <tp = shard(0), dp_shard = shard(0)>
 // CHECK: %[[ZERO:.*]] = nn.constant dense<0.000000e+00>
 // CHECK: return %[[REDUCED]], %[[ZERO]]
+// ONE-NOT: @g.w.open
+// ONE-NOT: @stage0_reduce
+// ONE: pipe.slot @g.w : {{.*}}tp = shard(0), dp_shard = shard(0)
+// ONE-NOT: @g.w.open
+// ONE-NOT: @stage0_reduce
+// ONE: func.func @stage0
 
 // -----
 

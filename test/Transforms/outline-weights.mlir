@@ -1,4 +1,5 @@
 // RUN: weft-opt %s --nn-outline-weights --split-input-file --verify-diagnostics | FileCheck %s
+// RUN: not weft-opt %s --nn-outline-weights=accumulate=false --split-input-file 2>/dev/null | FileCheck %s --check-prefix=ONE
 
 // The count of labels moves to @weigh; its total, reduced once, to @seed.
 pipe.slot @w : tensor<8xf32> {kind = "parameter", lifetime = "run", trainable}
@@ -27,6 +28,10 @@ func.func @model(%w: tensor<8xf32> {pipe.slot = @w}, %labels: tensor<4xi64> {pip
 // CHECK: %[[COUNT:.*]] = nn.reduce sum
 // CHECK: %[[NEW:.*]] = nn.add %[[OLD]], %[[COUNT]]
 // CHECK: return %[[NEW]]
+// Of one microbatch the count is the weight.
+// ONE: func.func @weigh(%{{[^,]*}} {pipe.slot = @labels}) -> (tensor<f32> {pipe.slot = @term0.weight}) {
+// ONE: %[[COUNT:.*]] = nn.reduce sum
+// ONE-NEXT: return %[[COUNT]]
 
 // CHECK: func.func @seed(%[[PART:.*]]: tensor<f32> {pipe.slot = @term0.weight}) -> (tensor<f32> {pipe.slot = @term0.seed}) {
 // CHECK: %[[TOTAL:.*]] = dist.constrain %[[PART]] <dp_replicate = replicate, dp_shard = replicate, cp = replicate>

@@ -13,7 +13,7 @@
 //   placements   every op fits how its operands lie on the mesh, from slot to
 //                slot: nothing is gathered, reduced or added that should not
 //   gradients    each is summed once over each data axis, and added to what
-//                the microbatches before left
+//                the microbatches before left; the next step begins at zero
 #ifndef WEFT_PIPELINES_CHECK_H
 #define WEFT_PIPELINES_CHECK_H
 

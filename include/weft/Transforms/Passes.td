@@ -125,13 +125,18 @@ def OutlineWeightsPass : Weft_Pass<"nn-outline-weights"> {
     which adds them to the slots `term<i>.weight`, partial(sum) over the data
     axes. @seed combines these once a step and writes the seeds of backward,
     `term<i>.seed` = coefficient_i / W_i, 0 where W_i is 0. @model keeps the
-    sums. The update zeroes the weights.
+    sums. The update zeroes the weights. Without `accumulate`, for a step of
+    one microbatch, @weigh writes what it computes and nothing is zeroed.
 
     ```mlir
     func.func @seed(%w: tensor<f32> {pipe.slot = @term0.weight})
         -> (tensor<f32> {pipe.slot = @term0.seed})
     ```
   }];
+  let options = [
+    Option<"accumulate", "accumulate", "bool", /*default=*/"true",
+           "add to what the microbatches before left">,
+  ];
 }
 
 def DifferentiatePass : Weft_Pass<"nn-differentiate"> {
@@ -151,10 +156,18 @@ def DifferentiatePass : Weft_Pass<"nn-differentiate"> {
     gradient slots once a step. A trainable parameter that no loss term depends
     on gets no gradient slot, and a remark.
 
+    Without `accumulate`, for a step of one microbatch, sums and gradients are
+    written, not added: @stage0 does not take their slots, and `"last"` has
+    nothing to wait for, so it is `"each"`.
+
     ```mlir
     %new = nn.sum_of %old, %gradient : tensor<64x64xf32>
     ```
   }];
+  let options = [
+    Option<"accumulate", "accumulate", "bool", /*default=*/"true",
+           "add to what the microbatches before left">,
+  ];
 }
 
 def BuildUpdatePass : Weft_Pass<"nn-build-update"> {
@@ -163,8 +176,8 @@ def BuildUpdatePass : Weft_Pass<"nn-build-update"> {
     Makes @stage0_update from the gradient slots: the finite check, the clip
     factor min(1, clip / (norm + 1e-6)) and the optimizer as ordinary ops on
     slots, with PyTorch's arithmetic. Writes parameters, optimizer state (slots
-    `m.<parameter>`, `v.<parameter>`), zeroed gradients, sums and weights, and
-    the scalars `loss`, `grad_norm`, `skipped`, `num_tokens` and
+    `m.<parameter>`, `v.<parameter>`), zeros where the step accumulates (gradients,
+    sums and weights), and the scalars `loss`, `grad_norm`, `skipped`, `num_tokens` and
     `fingerprint.sum`. Reads the scalars `step` (from 1), `lr` and
     `fingerprint`, which the runtime writes.
 
