@@ -3,6 +3,7 @@
 // A fused region as an ElementwiseSpec: one node per op of its body.
 #include "weft/IR/NN/NN.h"
 #include "weft/Target/KernelTable.h"
+#include "weft/Transforms/FusedRegion.h"
 #include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
@@ -82,8 +83,9 @@ namespace {
 class RegionReader {
 public:
   explicit RegionReader(prog::FusedOp op) : body(op.getBody().front()) {
-    auto type = cast<RankedTensorType>(op.getResultTypes().front());
-    spec.shape = Shape(type.getShape());
+    nn::ReduceOp reduction = reductionOf(op);
+    Value loop = reduction ? reduction.getInput() : op.getResult(0);
+    spec.shape = Shape(cast<RankedTensorType>(loop.getType()).getShape());
   }
 
   ElementwiseSpec read() {
@@ -91,8 +93,11 @@ public:
       readInput(argument);
     for (Operation &op : body.without_terminator())
       readOp(&op);
-    for (Value result : body.getTerminator()->getOperands())
-      spec.outputs.push_back(nodes.lookup(result));
+    for (Value result : body.getTerminator()->getOperands()) {
+      auto reduction = result.getDefiningOp<nn::ReduceOp>();
+      spec.outputs.push_back(
+          nodes.lookup(reduction ? reduction.getInput() : result));
+    }
     return std::move(spec);
   }
 
@@ -115,8 +120,9 @@ private:
   }
 
   void readOp(Operation *op) {
-    if (isa<nn::BroadcastOp>(op))
-      return; // read with its input
+    // Read with its input; whoever runs the loop does the reduction.
+    if (isa<nn::BroadcastOp, nn::ReduceOp>(op))
+      return;
     Value result = op->getResult(0);
     Type type = elementType(result);
     if (auto constant = dyn_cast<nn::ConstantOp>(op))

@@ -6,6 +6,7 @@
 #include "weft/Target/KernelTable.h"
 #include "Kernels/KernelBuilder.h"
 #include "weft/IR/NN/NN.h"
+#include "weft/Transforms/FusedRegion.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -93,9 +94,12 @@ static CopySpec specOf(nn::PadOp op) {
 
 static ReduceSpec specOf(nn::ReduceOp op) {
   // The enumerators are in the same order.
-  return {static_cast<ReduceKind>(op.getKind()), elementOfTensor(op.getInput()),
-          shapeOf(op.getInput()), Shape(op.getDims()),
-          elementOfTensor(op.getResult())};
+  return {static_cast<ReduceKind>(op.getKind()),
+          elementOfTensor(op.getInput()),
+          shapeOf(op.getInput()),
+          Shape(op.getDims()),
+          elementOfTensor(op.getResult()),
+          {}};
 }
 
 /// `table` has the indexed dim at position `dim`.
@@ -108,6 +112,15 @@ static LookupSpec lookup(Value indices, Value table, int64_t dim, Value offset,
 //===----------------------------------------------------------------------===//
 // Kernels of this file
 //===----------------------------------------------------------------------===//
+
+static Kernel emitRegion(const KernelSite &site, prog::FusedOp op) {
+  nn::ReduceOp reduction = reductionOf(op);
+  if (!reduction)
+    return emitElementwise(site, describeRegion(op));
+  ReduceSpec spec = specOf(reduction);
+  spec.region = describeRegion(op);
+  return emitReduce(site, spec);
+}
 
 /// Stores the elements one by one: constants are small.
 static Kernel emitConstant(const KernelSite &site, nn::ConstantOp op) {
@@ -272,9 +285,7 @@ static Kernel emitLookup(const KernelSite &site, Operation *op) {
 
 static Kernel emitGeneral(const KernelSite &site, Operation *op) {
   return llvm::TypeSwitch<Operation *, Kernel>(op)
-      .Case([&](prog::FusedOp op) {
-        return emitElementwise(site, describeRegion(op));
-      })
+      .Case([&](prog::FusedOp op) { return emitRegion(site, op); })
       .Case([&](prog::WindowOp op) { return emitWindow(site, op); })
       .Case([&](nn::ConstantOp op) { return emitConstant(site, op); })
       .Case([&](nn::ContractOp op) { return emitContract(site, specOf(op)); })
@@ -319,8 +330,8 @@ llvm::json::Object describeKernel(Operation *op, const TargetInfo &target) {
   if (auto contract = dyn_cast<nn::ContractOp>(op))
     description = describeContract(specOf(contract), target);
   StringRef emitter = op->getName().stripDialect();
-  if (isa<prog::FusedOp>(op))
-    emitter = "elementwise";
+  if (auto fused = dyn_cast<prog::FusedOp>(op))
+    emitter = reductionOf(fused) ? "reduce" : "elementwise";
   else if (isa<nn::TransposeOp, nn::SliceOp, nn::PadOp, nn::ConcatOp>(op))
     emitter = "copy";
   description["emitter"] = emitter;

@@ -11,6 +11,7 @@
 #include "weft/IR/NN/NN.h"
 #include "weft/IR/Prog/Prog.h"
 #include "weft/Target/Program.h"
+#include "weft/Transforms/FusedRegion.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -76,7 +77,9 @@ static StringRef kindOf(Operation *op) {
       .Case<nn::ReduceOp>([](auto) { return "reduction"; })
       .Case<nn::TransposeOp, nn::SliceOp, nn::PadOp, nn::ConcatOp,
             nn::ConstantOp, prog::WindowOp>([](auto) { return "copy"; })
-      .Case<prog::FusedOp>([](auto) { return "elementwise"; })
+      .Case([](prog::FusedOp op) {
+        return reductionOf(op) ? "reduction" : "elementwise";
+      })
       .Default([](Operation *) { return "other"; });
 }
 
@@ -101,7 +104,9 @@ static std::string textOf(Operation *op) {
     for (Operation &inner : fused.getBody().front())
       if (!isa<nn::ConstantOp, nn::BroadcastOp, prog::YieldOp>(inner))
         text += " " + inner.getName().stripDialect().str();
-    return text + " " + textOf(shapeOf(fused.getResult(0)));
+    nn::ReduceOp reduction = reductionOf(fused);
+    Value loop = reduction ? reduction.getInput() : fused.getResult(0);
+    return text + " " + textOf(shapeOf(loop));
   }
   if (auto contract = dyn_cast<nn::ContractOp>(op))
     text += " " + contract.getEquation().str();

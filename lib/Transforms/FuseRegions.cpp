@@ -14,9 +14,12 @@
 //   3. Rewrite: one prog.fused per group; splat constants, iotas and
 //      broadcasts are cheap and are cloned into each group that reads them.
 //   4. Cheap ops that something else reads become groups of their own.
+//   5. A region that only a reduction reads takes it in
+//      (FuseRegionsReductions.cpp).
 //
 // Every op computes what it did before on each element, so no bit changes.
 #include "FuseRegionsRecompute.h"
+#include "FuseRegionsReductions.h"
 #include "weft/Transforms/Passes.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -338,6 +341,8 @@ static void fuse(Block &block, bool isAlone) {
       RegionBuilder(builder, {&op}).build();
     }
   eraseUnused(block);
+  if (!isAlone)
+    fuseReductions(block);
 }
 
 namespace {

@@ -4,7 +4,7 @@
 // comes before it, or happens in the same op at the same element.
 #include "LowerProgramPlacement.h"
 #include "SlotFunction.h"
-#include "weft/IR/Prog/Prog.h"
+#include "weft/Transforms/FusedRegion.h"
 
 using namespace mlir;
 
@@ -34,10 +34,10 @@ static bool mayOverwrite(OpOperand &use, OpResult result) {
   if (auto grad = dyn_cast<nn::CrossEntropyGradOp>(op))
     return &use == &grad.getLogitsMutable();
   auto fused = dyn_cast<prog::FusedOp>(op);
-  return fused && llvm::none_of(fused.getBody().getArgument(number).getUsers(),
-                                [](Operation *user) {
-                                  return isa<nn::BroadcastOp>(user);
-                                });
+  return fused && !reductionOf(fused) &&
+         llvm::none_of(
+             fused.getBody().getArgument(number).getUsers(),
+             [](Operation *user) { return isa<nn::BroadcastOp>(user); });
 }
 
 namespace {

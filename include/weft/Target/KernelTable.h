@@ -23,7 +23,7 @@ int64_t kernelScratchBytes(mlir::Operation *op, const TargetInfo &target);
 llvm::json::Object describeKernel(mlir::Operation *op,
                                   const TargetInfo &target);
 
-/// The loop that a fused region is.
+/// The loop that a fused region is; what is reduced at its end is the output.
 ElementwiseSpec describeRegion(prog::FusedOp op);
 
 } // namespace weft

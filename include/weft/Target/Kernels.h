@@ -152,15 +152,18 @@ mlir::func::FuncOp emitConcat(const KernelSite &site, mlir::Type type,
                               llvm::ArrayRef<Shape> inputs, int64_t dim);
 
 /// Removes the increasing `dims` of `shape`. The result has the same type, or
-/// `result`.
+/// `result`. With `region`, the elements are its only output, as if it had
+/// stored them; along the last dims, if these are reduced, each of its inputs
+/// has all of them or none.
 struct ReduceSpec {
   ReduceKind kind;
   mlir::Type type;
   Shape shape;
   Shape dims;
   mlir::Type result = {};
+  std::optional<ElementwiseSpec> region = {};
 };
-/// (input, output)
+/// (input or the region's inputs, output)
 mlir::func::FuncOp emitReduce(const KernelSite &site, const ReduceSpec &spec);
 
 //===------------------------------------------------------------------===//

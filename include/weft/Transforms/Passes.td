@@ -386,7 +386,9 @@ def FuseRegionsPass : Weft_ProgPass<"prog-fuse-regions"> {
     as far as nothing outside needs a value in between; splat constants, iotas
     and broadcasts are cloned into every region that reads them; so are ops that
     only distant elementwise ops read, where their operands are in memory anyhow,
-    so that backward keeps fewer values. Greedy in program order. No elementwise op is left outside of a region; no bit
+    so that backward keeps fewer values. A region whose value only a reduction
+    reads ends in that reduction, and its elements are in no memory. Greedy in
+    program order. No elementwise op is left outside of a region; no bit
     changes.
 
     ```mlir

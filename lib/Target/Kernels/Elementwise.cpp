@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Elementwise regions: one loop nest, explicit vectors, every node evaluated
-// once per vector.
+// Elementwise regions: one loop nest, explicit vectors (RegionNodes.cpp).
 //
 // 1. Neighbouring dims collapse where all inputs step through them as one.
-// 2. The innermost dim runs in vectors (masked tail); inputs that repeat along
-//    it are loaded as scalars and splatted, strided ones lane by lane.
+// 2. The innermost dim runs in vectors (masked tail).
 // 3. The other dims are plain loops.
 
 #include "weft/Target/Kernels.h"
 
-#include "ScalarOps.h"
+#include "RegionNodes.h"
 
 using namespace mlir;
 
@@ -43,21 +41,13 @@ struct LoopDim {
 class RegionEmitter {
 public:
   RegionEmitter(KernelBuilder &b, const ElementwiseSpec &spec)
-      : b(b), spec(spec) {
+      : b(b), spec(spec), nodes(b, spec) {
     collapse();
-    for (auto [i, input] : llvm::enumerate(spec.inputs))
-      inputs.push_back(b.arg(i));
     for (auto [i, output] : llvm::enumerate(spec.outputs))
       outputs.push_back(b.arg(spec.inputs.size() + i));
-    counters.resize(spec.shape.size());
   }
 
-  void emit() {
-    Values bases;
-    for (const ElementwiseInput &input : spec.inputs)
-      bases.push_back(b.index(input.offset));
-    nest(0, bases, b.index(0));
-  }
+  void emit() { nest(0, nodes.begins(), b.index(0)); }
 
 private:
   void collapse() {
@@ -104,7 +94,7 @@ private:
                           });
     b.loop(dim.size, 1, [&](Value iv) {
       if (dim.iota)
-        counters[*dim.iota] = iv;
+        nodes.counters[*dim.iota] = iv;
       nest(level + 1, step(dim, bases, iv), b.at(out, iv, dim.outStride));
     });
   }
@@ -133,73 +123,10 @@ private:
 
   void evaluate(const LoopDim &dim, ArrayRef<Value> bases, Value out,
                 Value position, Value mask) {
-    int64_t lanes = lanesFor(dim);
-    Values values;
-    for (const ScalarNode &node : spec.nodes) {
-      if (node.op == Scalar::Input) {
-        values.push_back(loadInput(node.index, dim, bases, position, mask));
-        continue;
-      }
-      if (node.op == Scalar::Iota) {
-        values.push_back(iota(node, dim, position, lanes));
-        continue;
-      }
-      if (node.op == Scalar::Constant) {
-        values.push_back(b.splat(b.constant(node.type, node.value), lanes));
-        continue;
-      }
-      Values operands;
-      for (unsigned operand : node.operands)
-        operands.push_back(values[operand]);
-      values.push_back(emitScalar(b, node.op, node.type, operands));
-    }
+    Values values = nodes.evaluate({dim.strides, lanesFor(dim), dim.iota},
+                                   bases, position, mask);
     for (auto [memory, node] : llvm::zip(outputs, spec.outputs))
       b.store(toMemory(values[node]), memory, b.at(out, position), mask);
-  }
-
-  Value loadInput(unsigned index, const LoopDim &dim, ArrayRef<Value> bases,
-                  Value position, Value mask) {
-    int64_t lanes = lanesFor(dim), stride = dim.strides[index];
-    Value at = b.at(bases[index], position, stride), memory = inputs[index];
-    bool isBool = spec.inputs[index].type.isInteger(1);
-    auto boolean = [&](Value value) -> Value {
-      if (!isBool)
-        return value;
-      return arith::CmpIOp::create(b, arith::CmpIPredicate::ne, value,
-                                   b.integerLike(value, 0));
-    };
-    if (stride == 0)
-      return b.splat(boolean(b.load(memory, at)), lanes);
-    if (stride == 1 || lanes == 1)
-      return boolean(b.load(memory, at, lanes, mask));
-    return boolean(gather(memory, at, stride, lanes, mask));
-  }
-
-  Value gather(Value memory, Value at, int64_t stride, int64_t lanes,
-               Value mask) {
-    Type element = cast<MemRefType>(memory.getType()).getElementType();
-    VectorType type = b.vec(lanes, element);
-    Value offsets =
-        b.mul(vector::StepOp::create(b, b.vec(lanes, b.getIndexType())),
-              b.splat(b.index(stride), lanes));
-    if (!mask)
-      mask = b.constant(b.vec(lanes, b.getI1Type()), 1);
-    return vector::GatherOp::create(b, type, memory, ValueRange{at}, offsets,
-                                    mask, b.constant(type, 0));
-  }
-
-  Value iota(const ScalarNode &node, const LoopDim &dim, Value position,
-             int64_t lanes) {
-    bool inner = dim.iota == node.index;
-    Value start = inner ? position : counters[node.index];
-    Value count =
-        b.splat(arith::IndexCastOp::create(b, b.getI64Type(), start), lanes);
-    if (inner && lanes > 1) {
-      auto steps = llvm::to_vector(llvm::seq<int64_t>(0, lanes));
-      count =
-          b.add(count, arith::ConstantOp::create(b, b.getI64VectorAttr(steps)));
-    }
-    return emitScalar(b, Scalar::Cast, node.type, {count});
   }
 
   Value toMemory(Value value) {
@@ -210,17 +137,16 @@ private:
 
   KernelBuilder &b;
   const ElementwiseSpec &spec;
+  RegionNodes nodes;
   SmallVector<LoopDim> dims;
-  Values inputs, outputs, counters;
+  Values outputs;
 };
 } // namespace
 
 func::FuncOp emitElementwise(const KernelSite &site,
                              const ElementwiseSpec &spec) {
   KernelBuilder b(site);
-  SmallVector<Type> types;
-  for (const ElementwiseInput &input : spec.inputs)
-    types.push_back(MemRefType::get(input.memory, storedType(input.type)));
+  SmallVector<Type> types = inputTypes(spec);
   for (unsigned output : spec.outputs)
     types.push_back(
         MemRefType::get(spec.shape, storedType(spec.nodes[output].type)));

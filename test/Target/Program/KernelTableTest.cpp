@@ -125,4 +125,56 @@ TEST(KernelTable, CuttingRegionsChangesNoBit) {
   EXPECT_EQ(results[0], results[1]);
 }
 
+/// A region with the sums that read it, and cut off from them by reshapes.
+TEST(KernelTable, ReducingWhatIsComputedChangesNoBit) {
+  auto text = [](bool isCut) {
+    std::string result = R"(
+      pipe.slot @x : tensor<37x111xbf16> {kind = "activation", lifetime = "run"}
+      pipe.slot @b : tensor<111xbf16> {kind = "activation", lifetime = "run"}
+      pipe.slot @rows : tensor<37xf32> {kind = "activation", lifetime = "run"}
+      pipe.slot @columns : tensor<111xf32> {kind = "activation", lifetime = "run"}
+      func.func @f(%x: tensor<37x111xbf16> {pipe.slot = @x}, %b: tensor<111xbf16> {pipe.slot = @b})
+          -> (tensor<37xf32> {pipe.slot = @rows}, tensor<111xf32> {pipe.slot = @columns}) {
+        %bias = nn.broadcast %b dims [1] : (tensor<111xbf16>) -> tensor<37x111xbf16>
+        %0 = nn.mul %x, %bias : tensor<37x111xbf16>
+        %silu = nn.silu %0 : tensor<37x111xbf16>
+        %exp = nn.exp %x : tensor<37x111xbf16>
+        CUT
+        %rows = nn.reduce sum %s dims [1] : (tensor<37x111xbf16>) -> tensor<37xf32>
+        %columns = nn.reduce sum %e dims [0] : (tensor<37x111xbf16>) -> tensor<111xf32>
+        return %rows, %columns : tensor<37xf32>, tensor<111xf32>
+      })";
+    result.replace(result.find("CUT"), 3,
+                   isCut ? R"(
+        %s0 = nn.neg %silu : tensor<37x111xbf16>
+        %e0 = nn.neg %exp : tensor<37x111xbf16>
+        %s1 = nn.reshape %s0 : (tensor<37x111xbf16>) -> tensor<4107xbf16>
+        %e1 = nn.reshape %e0 : (tensor<37x111xbf16>) -> tensor<4107xbf16>
+        %s = nn.reshape %s1 : (tensor<4107xbf16>) -> tensor<37x111xbf16>
+        %e = nn.reshape %e1 : (tensor<4107xbf16>) -> tensor<37x111xbf16>)"
+                         : R"(
+        %s = nn.neg %silu : tensor<37x111xbf16>
+        %e = nn.neg %exp : tensor<37x111xbf16>)");
+    return result;
+  };
+  std::mt19937 engine(5);
+  std::uniform_int_distribution<uint16_t> uniform(0x3d00, 0x3fff);
+  std::vector<uint16_t> x(37 * 111), b(111);
+  std::vector<float> rows[2], columns[2];
+  for (auto *values : {&x, &b})
+    for (uint16_t &value : *values)
+      value = uniform(engine);
+  for (bool isCut : {false, true}) {
+    CompiledProgram program(text(isCut));
+    program.set("x", x);
+    program.set("b", b);
+    program.call("f");
+    EXPECT_EQ(program.marked.size(), isCut ? 4 : 2);
+    rows[isCut] = program.get<float>("rows");
+    columns[isCut] = program.get<float>("columns");
+  }
+  EXPECT_EQ(rows[0], rows[1]);
+  EXPECT_EQ(columns[0], columns[1]);
+}
+
 } // namespace

@@ -29,7 +29,8 @@ def Prog_FusedOp
   let summary = "elementwise ops that become one loop";
   let description = [{
     The region's block arguments are the operands; it holds elementwise nn
-    ops, broadcasts, constants and iotas, and ends in `prog.yield`.
+    ops, broadcasts, constants and iotas, and ends in `prog.yield`. In front of
+    that there may be one `nn.reduce`, which then is the only result.
 
     Lifespan: made by `prog-fuse-regions`, consumed by `prog-lower`.
 
