@@ -5,6 +5,8 @@
 
 #include "KernelHarness.h"
 
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
 #include <functional>
 
 using namespace weft;
@@ -327,6 +329,37 @@ TEST(Elementwise, CastsBetweenTypes) {
     EXPECT_DOUBLE_EQ(exponential[i], std::exp(double(x[i])));
   }
   EXPECT_EQ(rounded[4], 1.0f);
+}
+
+/// The hardware reads ahead within a page; of long inputs the kernel asks for
+/// each line itself, and for none behind the end.
+TEST(Elementwise, FetchesLongInputsAhead) {
+  Harness harness;
+  auto numFetches = [&](int64_t count) {
+    ElementwiseSpec spec;
+    spec.shape = {count};
+    mlir::Type f32 = harness.f32();
+    spec.inputs = {plain(f32, {count}), plain(f32, {count}), {f32, {}, {0}}};
+    spec.nodes = {{Scalar::Input, f32, {}, 0},
+                  {Scalar::Input, f32, {}, 1},
+                  {Scalar::Input, f32, {}, 2},
+                  {Scalar::Add, f32, {0, 1}},
+                  {Scalar::Mul, f32, {3, 2}}};
+    spec.outputs = {4};
+    int64_t fetches = 0;
+    emitElementwise(harness.site(numbered("k", count)), spec)
+        .walk([&](mlir::memref::PrefetchOp) { ++fetches; });
+    return fetches;
+  };
+  EXPECT_EQ(numFetches(8000), 0); // 62.5 KiB
+  EXPECT_EQ(numFetches(8200), 8); // lines of two inputs in a vector
+  ASSERT_NO_FATAL_FAILURE(harness.build());
+  Floats x = randomFloats(8200, 1), y = randomFloats(8200, 2), z(8200);
+  Floats two = {2.0f}, want(8200);
+  for (size_t i = 0; i < want.size(); ++i)
+    want[i] = (x[i] + y[i]) * 2;
+  harness.run("k8200", x, y, two, z);
+  EXPECT_TRUE(sameBits(z, want));
 }
 
 } // namespace

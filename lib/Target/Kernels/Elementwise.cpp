@@ -123,8 +123,11 @@ private:
 
   void evaluate(const LoopDim &dim, ArrayRef<Value> bases, Value out,
                 Value position, Value mask) {
-    Values values = nodes.evaluate({dim.strides, lanesFor(dim), dim.iota},
-                                   bases, position, mask);
+    VectorDim along = {dim.strides, lanesFor(dim), dim.iota};
+    if (!mask)
+      nodes.fetchAhead(along, bases, position,
+                       (dim.size / along.lanes - 1) * along.lanes);
+    Values values = nodes.evaluate(along, bases, position, mask);
     for (auto [memory, node] : llvm::zip(outputs, spec.outputs))
       b.store(toMemory(values[node]), memory, b.at(out, position), mask);
   }

@@ -105,8 +105,10 @@ private:
   /// Elements from `position` on along the last run.
   Value element(ArrayRef<Value> bases, Value position, int64_t lanes,
                 Value mask) {
-    Values values = nodes.evaluate({last.strides, lanes, std::nullopt}, bases,
-                                   position, mask);
+    VectorDim along = {last.strides, lanes, std::nullopt};
+    if (!mask && last.reduced)
+      nodes.fetchAhead(along, bases, position, (last.size / lanes - 1) * lanes);
+    Values values = nodes.evaluate(along, bases, position, mask);
     Value value = values[region.outputs.front()];
     return elementOf(value).isBF16()
                ? emitScalar(b, Scalar::Cast, b.f32(), {value})

@@ -31,6 +31,10 @@ public:
   /// anything.
   Values evaluate(const VectorDim &dim, ArrayRef<Value> bases, Value position,
                   Value mask);
+  /// Asks for what a vector some way behind `position` reads, at most the one
+  /// at `last`; for nothing where all of them are few.
+  void fetchAhead(const VectorDim &dim, ArrayRef<Value> bases, Value position,
+                  int64_t last);
 
   /// Where the loops around stand, for dims that a node counts.
   Values counters;
