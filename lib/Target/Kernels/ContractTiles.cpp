@@ -157,10 +157,14 @@ private:
   void pack(ArrayRef<Letter> outer, Value base, Value flat, const Panel &at);
   void packInner(Value base, Value flat, const Panel &at);
   Value packedRegister(Value source, int64_t column, int64_t columns);
-  void fetchC(const GemmTile &t);
-  void fetchNextPanel(const Panel &at, Value row);
-  std::function<void(Value)> fetchRows(const Panel &at, const GemmTile &t,
-                                       Value row);
+  /// Asks for memory in an iteration of a tile that starts with step `step`.
+  using FetchFn = std::function<void(Value step, Value iteration)>;
+  FetchFn fetchC(const Panel &at, const GemmTile &t, Value row);
+  FetchFn fetchNextPanel(const Panel &at, const GemmTile &t, Value row);
+  FetchFn fetchNextRows(const Panel &at, const GemmTile &t, Value row);
+  FetchFn spread(const GemmTile &t, int64_t count,
+                 std::function<void(Value number)> line);
+  void fetchAhead(const Panel &at, GemmTile &t, Value row);
 
   KernelBuilder &b;
   const Groups &groups;
@@ -219,15 +223,13 @@ void TiledEmitter::tile(const Panel &at, Bases bases, Value row, int64_t rows) {
   if (blocks.pack)
     t.bBase = b.mul(at.block.lo, b.index(-cols)), t.b = panel;
   if (blocks.packA) {
-    Value number = arith::DivUIOp::create(b, row, b.index(blocks.rows));
+    Value number = b.divide(row, blocks.rows).first;
     t.a = panelA, t.aRow = 1, t.k.back().aStride = blocks.rows;
     t.aBase = b.at(b.mul(at.block.lo, b.index(-blocks.rows)), number,
                    blocks.strideA());
   }
-  fetchC(t);
-  fetchNextPanel(at, row);
   if (isFull)
-    t.fetch = fetchRows(at, t, row);
+    fetchAhead(at, t, row);
   emitGemmTile(b, t);
 }
 
@@ -235,50 +237,58 @@ void TiledEmitter::tile(const Panel &at, Bases bases, Value row, int64_t rows) {
 // Fetching ahead
 //===----------------------------------------------------------------------===//
 
-/// The lines a tile will write, long before it does.
-void TiledEmitter::fetchC(const GemmTile &t) {
+/// The lines a tile will write. Where it starts from C, the next tile's: this
+/// one's are read at once.
+TiledEmitter::FetchFn TiledEmitter::fetchC(const Panel &at, const GemmTile &t,
+                                           Value row) {
   if (t.cColumn != 1)
-    return;
-  for (int64_t row = 0; row < t.rows; ++row)
-    for (int64_t column = 0; column < t.columns; column += kLine)
-      b.prefetch(memoryC, b.add(t.cBase, b.index(row * t.cRow + column)),
-                 Fetch::Write);
+    return {};
+  int64_t perRow = llvm::divideCeil(t.columns, kLine), cRow = t.cRow;
+  Value base = t.cBase;
+  if (t.accumulate) {
+    Value next =
+        b.min(b.add(row, b.index(t.rows)), b.index(at.block.rows - t.rows));
+    base = b.at(base, b.sub(next, row), cRow);
+  }
+  return spread(t, t.rows * perRow, [=, this](Value number) {
+    auto [row, line] = b.divide(number, perRow);
+    b.prefetch(memoryC, b.at(b.at(base, row, cRow), line, kLine), Fetch::Write);
+  });
 }
 
 /// This tile's share of what the next panel of B is packed from. Past the last
 /// panel the same one is asked for again, which costs little.
-void TiledEmitter::fetchNextPanel(const Panel &at, Value row) {
+TiledEmitter::FetchFn
+TiledEmitter::fetchNextPanel(const Panel &at, const GemmTile &t, Value row) {
   bool alongK = k.b == 1;
   if (!blocks.pack || groups.k.size() > 1 || !(alongK || n.b == 1) ||
       at.columns < cols)
-    return;
-  constexpr int64_t kMost = 64;
+    return {};
   int64_t perRun = llvm::divideCeil(alongK ? blocks.k : cols, kLine);
   int64_t lines = perRun * (alongK ? cols : blocks.k);
-  int64_t tiles = llvm::divideCeil(at.block.rows, blocks.rows);
-  int64_t share = std::min<int64_t>(kMost, llvm::divideCeil(lines, tiles));
+  int64_t share = llvm::divideCeil(lines, at.block.rows / blocks.rows);
   Value last = b.index(n.size - cols);
   Value next = b.min(b.add(at.column, b.index(cols)), last);
-  Value base =
-      b.at(b.at(at.bases.b, b.sub(next, at.column), n.b), at.block.lo, k.b);
-  Value number = arith::DivUIOp::create(b, row, b.index(blocks.rows));
-  Value first = b.mul(number, b.index(share));
-  Value end = b.index(lines - 1);
-  for (int64_t i = 0; i < share; ++i) {
-    Value line = b.min(b.add(first, b.index(i)), end);
-    Value run = arith::DivUIOp::create(b, line, b.index(perRun));
-    Value offset = arith::RemUIOp::create(b, line, b.index(perRun));
-    Value start = b.at(base, run, alongK ? n.b : k.b);
-    b.prefetch(memoryB, b.at(start, offset, kLine), Fetch::Far);
-  }
+  Value base = b.at(at.bases.b, b.sub(next, at.column), n.b);
+  Value lo = at.block.lo, end = b.index(k.size - 1);
+  Value tile = b.divide(row, blocks.rows).first;
+  Value first = b.mul(tile, b.index(share));
+  return spread(t, share, [=, this](Value number) {
+    Value at = b.min(b.add(first, number), b.index(lines - 1));
+    auto [run, line] = b.divide(at, perRun);
+    Value step = b.at(lo, alongK ? line : run, alongK ? kLine : 1);
+    Value start = b.at(base, b.min(step, end), k.b);
+    b.prefetch(memoryB,
+               alongK ? b.at(start, run, n.b) : b.at(start, line, kLine),
+               Fetch::Far);
+  });
 }
 
-/// Rows of A that lie in place: a line ahead into the first cache; with the
-/// first panel of B also the next tile's into the second.
-std::function<void(Value)>
-TiledEmitter::fetchRows(const Panel &at, const GemmTile &t, Value row) {
-  if (blocks.packA || k.a != 1 || t.rows < blocks.rows || k.size < 2 * kLine ||
-      groups.k.size() > 1)
+/// The next tile's rows of A that lie in place, as long as the first panel of B
+/// is used; after that, its own again.
+TiledEmitter::FetchFn
+TiledEmitter::fetchNextRows(const Panel &at, const GemmTile &t, Value row) {
+  if (blocks.packA || k.a != 1 || k.size < 2 * kLine || groups.k.size() > 1)
     return {};
   Value isFirst =
       arith::CmpIOp::create(b, arith::CmpIPredicate::eq, at.column, b.index(0));
@@ -287,22 +297,43 @@ TiledEmitter::fetchRows(const Panel &at, const GemmTile &t, Value row) {
       b.index(std::max<int64_t>(0, at.block.rows - 2 * blocks.rows)));
   Value ahead = b.select(b.createOrFold<arith::AndIOp>(isFirst, isInside),
                          b.index(blocks.rows * t.aRow), b.index(0));
-  Value aBase = t.aBase, next = b.add(aBase, ahead);
-  Value last = b.sub(at.block.hi, b.index(1)), lo = at.block.lo;
+  Value base = b.add(t.aBase, ahead);
   int64_t rows = t.rows, aRow = t.aRow;
-  return [=, this](Value step) {
-    Value near = b.add(aBase, b.min(b.add(step, b.index(kLine)), last));
-    for (int64_t r = 0; r < rows; ++r)
-      b.prefetch(memoryA, b.add(near, b.index(r * aRow)), Fetch::Near);
-    // A line lasts two steps: half of the rows in each.
-    Value half = b.mul(
-        arith::RemUIOp::create(
-            b, arith::DivUIOp::create(b, b.sub(step, lo), b.index(kUnroll)),
-            b.index(2)),
-        b.index(rows / 2 * aRow));
-    Value far = b.add(b.add(next, half), step);
-    for (int64_t r = 0; r < (rows + 1) / 2; ++r)
-      b.prefetch(memoryA, b.add(far, b.index(r * aRow)), Fetch::Far);
+  // A line lasts some iterations: a part of the rows in each.
+  int64_t parts = std::max<int64_t>(1, kLine / t.unroll);
+  int64_t each = llvm::divideCeil(rows, parts);
+  return [=, this](Value step, Value iteration) {
+    Value part = b.divide(iteration, parts).second;
+    Value start = b.add(b.at(base, part, each * aRow), step);
+    for (int64_t row = 0; row < each; ++row)
+      b.prefetch(memoryA, b.add(start, b.index(row * aRow)), Fetch::Far);
+  };
+}
+
+/// Lines 0 to `count` - 1, some in each iteration of the tile.
+TiledEmitter::FetchFn
+TiledEmitter::spread(const GemmTile &t, int64_t count,
+                     std::function<void(Value number)> line) {
+  int64_t iterations = std::max<int64_t>(1, blocks.k / t.unroll);
+  int64_t each = llvm::divideCeil(count, iterations);
+  return [=, this](Value, Value iteration) {
+    Value first = b.mul(iteration, b.index(each));
+    for (int64_t i = 0; i < each; ++i)
+      line(b.min(b.add(first, b.index(i)), b.index(count - 1)));
+  };
+}
+
+/// What is asked for at once would fill the buffers that the tile's own loads
+/// go through.
+void TiledEmitter::fetchAhead(const Panel &at, GemmTile &t, Value row) {
+  Value lo = at.block.lo;
+  t.fetch = [=, this, unroll = t.unroll,
+             all = std::array{fetchC(at, t, row), fetchNextPanel(at, t, row),
+                              fetchNextRows(at, t, row)}](Value step) {
+    Value iteration = b.divide(b.sub(step, lo), unroll).first;
+    for (const FetchFn &fetch : all)
+      if (fetch)
+        fetch(step, iteration);
   };
 }
 

@@ -127,6 +127,12 @@ Value KernelBuilder::less(Value a, Value b) {
 Value KernelBuilder::select(Value condition, Value a, Value b) {
   return arith::SelectOp::create(*this, condition, a, b);
 }
+std::pair<Value, Value> KernelBuilder::divide(Value value, int64_t divisor) {
+  Value by = index(divisor);
+  return {createOrFold<arith::DivUIOp>(value, by),
+          createOrFold<arith::RemUIOp>(value, by)};
+}
+
 Value KernelBuilder::min(Value a, Value b) {
   return createOrFold<arith::MinSIOp>(a, b);
 }

@@ -86,6 +86,8 @@ public:
   /// base + iv * stride, folded where it can be.
   Value at(Value base, Value iv, int64_t stride = 1);
   Value min(Value a, Value b);
+  /// Quotient and remainder of an index.
+  std::pair<Value, Value> divide(Value index, int64_t divisor);
 
   /// for (iv = lo; iv < hi; iv += step) body(iv)
   void loop(Value lo, Value hi, int64_t step,
