@@ -299,6 +299,31 @@ static json::Object objectOf(DictionaryAttr dictionary) {
   return result;
 }
 
+/// How many leading bytes of each region peers may have to reach. What is
+/// small is copied by every communicator.
+static json::Object exchangedBytes(ModuleOp module) {
+  constexpr int64_t kSmall = 4096;
+  llvm::MapVector<StringRef, int64_t> ends;
+  for (StringRef name : prog::kRegionNames)
+    ends[name] = 0;
+  auto add = [&](Value operand) {
+    prog::BufferOp buffer = prog::bufferOf(operand);
+    int64_t bytes = prog::bytesOf(buffer.getType());
+    if (bytes <= kSmall)
+      return;
+    int64_t &end = ends[buffer.getRegion()];
+    end = std::max<int64_t>(end, buffer.getOffset() + bytes);
+  };
+  module.walk([&](prog::CollectiveOp op) {
+    llvm::for_each(op.getInputs(), add);
+    llvm::for_each(op.getOutputs(), add);
+  });
+  json::Object result;
+  for (auto [name, end] : ends)
+    result[name] = end;
+  return result;
+}
+
 FailureOr<json::Object> buildDescriptor(ModuleOp module) {
   const Mesh &mesh = dist::meshOf(module).getMesh();
   auto regions = module->getAttrOfType<DictionaryAttr>(prog::kRegionsAttrName);
@@ -316,6 +341,7 @@ FailureOr<json::Object> buildDescriptor(ModuleOp module) {
                       {"mesh", meshOf(mesh)},
                       {"regions", objectOf(regions)},
                       {"occupied", occupiedBytes(module)},
+                      {"exchanged", exchangedBytes(module)},
                       {"microbatches", numMicrobatches(calls)},
                       {"batch", batchOf(module)},
                       {"slots", std::move(slots)},

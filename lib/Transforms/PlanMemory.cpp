@@ -2,7 +2,8 @@
 //
 // prog-plan-memory: offsets of slots and temporaries.
 //
-//   1. Slots lie one after the other in their regions, each on a line.
+//   1. Slots lie one after the other in their regions, each on a line, those
+//      that collectives read or write first.
 //   2. Per function, lifetimes of temporaries: from the first op that names a
 //      buffer to the last, in program order.
 //   3. One MemoryPlan per function (lib/Memory); the largest sizes the region.
@@ -36,9 +37,26 @@ static StringRef regionOf(pipe::SlotOp slot) {
   return slot.getKind() == "input" ? StringRef("input") : slot.getLifetime();
 }
 
+/// Those that peers may have to reach come first: only that part of a region
+/// need be memory that they share.
+static SmallVector<pipe::SlotOp> slotsInOrder(ModuleOp module) {
+  DenseSet<StringRef> exchanged;
+  module.walk([&](prog::CollectiveOp op) {
+    for (Value operand : op->getOperands())
+      if (auto slot = prog::bufferOf(operand).getSlot())
+        exchanged.insert(*slot);
+  });
+  SmallVector<pipe::SlotOp> slots(module.getOps<pipe::SlotOp>());
+  llvm::stable_sort(slots, [&](pipe::SlotOp a, pipe::SlotOp b) {
+    return exchanged.contains(a.getSymName()) >
+           exchanged.contains(b.getSymName());
+  });
+  return slots;
+}
+
 static void placeSlots(ModuleOp module, Regions &regions) {
   Builder builder(module.getContext());
-  for (auto slot : module.getOps<pipe::SlotOp>()) {
+  for (pipe::SlotOp slot : slotsInOrder(module)) {
     int64_t &end = regions[regionOf(slot)];
     int64_t offset = alignMemory(end);
     slot->setAttr(prog::kRegionAttrName, builder.getStringAttr(regionOf(slot)));

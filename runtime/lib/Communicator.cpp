@@ -33,7 +33,7 @@ Group Communicator::addGroup(std::vector<int> ranks) {
   return group;
 }
 
-void *Communicator::allocate(int64_t bytes) {
+void *Communicator::allocate(int64_t bytes, int64_t) {
   // Huge pages, where the host lends them: parameters and activations are
   // walked in strides that exhaust the TLB.
   constexpr size_t hugePage = 2 << 20;

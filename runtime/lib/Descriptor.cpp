@@ -195,6 +195,10 @@ static Descriptor readDescriptor(const Json &json) {
     descriptor.occupied[region] =
         get(get(json, "occupied", Json::object()), regionNames[region],
             Descriptor::Extents{{0, descriptor.regionBytes[region]}});
+  for (int region = 0; region < WEFT_NUM_REGIONS; ++region)
+    descriptor.exchangedBytes[region] =
+        get(get(json, "exchanged", Json::object()), regionNames[region],
+            descriptor.regionBytes[region]);
   descriptor.microbatches = get<int64_t>(json, "microbatches", 1);
   descriptor.batch = get<int64_t>(json, "batch", 0);
   descriptor.communicator = get(json, "communicator", std::string("auto"));

@@ -20,8 +20,11 @@ Regions::Regions(const Descriptor &descriptor, Communicator &communicator,
     : stride(inputStride(descriptor)) {
   for (int region = 0; region < WEFT_NUM_REGIONS; ++region) {
     int64_t bytes = plannedBytes(descriptor, region) + guard;
-    whole[region] = {static_cast<char *>(communicator.allocate(bytes)),
-                     static_cast<size_t>(bytes)};
+    int64_t exchanged = descriptor.exchangedBytes[region];
+    if (region == WEFT_REGION_INPUT && exchanged > 0)
+      exchanged = bytes; // a part of each microbatch
+    void *memory = communicator.allocate(bytes, exchanged);
+    whole[region] = {static_cast<char *>(memory), static_cast<size_t>(bytes)};
   }
 }
 

@@ -109,14 +109,31 @@ SharedMemoryCommunicator::~SharedMemoryCommunicator() {
   }
 }
 
-void *SharedMemoryCommunicator::allocate(int64_t bytes) {
+void *SharedMemoryCommunicator::allocate(int64_t bytes, int64_t exchanged) {
   int64_t rounded = (bytes + 63) / 64 * 64;
   const Arena &own = arenas[rank()];
-  if (used + rounded > own.bytes)
-    return Communicator::allocate(bytes);
+  if (exchanged == 0 || used + rounded > own.bytes)
+    return Communicator::allocate(bytes, 0);
   std::byte *memory = own.base + used;
   used += rounded;
+  makePrivate(memory + exchanged, memory + rounded);
   return memory;
+}
+
+/// Puts anonymous pages over whole huge pages of [begin, end) of the arena:
+/// systems that lend those seldom lend them to memory that is shared.
+void SharedMemoryCommunicator::makePrivate(std::byte *begin, std::byte *end) {
+  auto address = [](std::byte *at) { return reinterpret_cast<intptr_t>(at); };
+  begin += (hugePage - address(begin) % hugePage) % hugePage;
+  end -= address(end) % hugePage;
+  if (begin >= end)
+    return;
+  void *memory = mmap(begin, end - begin, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  if (memory == MAP_FAILED)
+    failCall("mmap");
+  madvise(memory, end - begin, MADV_HUGEPAGE);
+  privateParts.emplace_back(begin, end);
 }
 
 std::optional<int64_t>
@@ -126,6 +143,9 @@ SharedMemoryCommunicator::publish(const void *address) const {
                                      reinterpret_cast<intptr_t>(own.base));
   if (offset < 0 || offset >= own.bytes)
     return std::nullopt;
+  for (auto [begin, end] : privateParts)
+    if (address >= begin && address < end)
+      return std::nullopt;
   return offset;
 }
 

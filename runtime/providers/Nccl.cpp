@@ -17,7 +17,7 @@ class NcclCommunicator final : public C10dCommunicator {
 public:
   explicit NcclCommunicator(const Bootstrap &bootstrap);
   std::string_view name() const override { return "nccl"; }
-  void *allocate(int64_t bytes) override;
+  void *allocate(int64_t bytes, int64_t exchanged) override;
 
 protected:
   Backend makeBackend(const Store &store, const Group &group) override {
@@ -82,7 +82,7 @@ NcclCommunicator::NcclCommunicator(const Bootstrap &bootstrap)
   onGroupAdded(world());
 }
 
-void *NcclCommunicator::allocate(int64_t bytes) {
+void *NcclCommunicator::allocate(int64_t bytes, int64_t) {
   allocated.push_back(
       at::zeros({bytes}, at::TensorOptions(at::kByte).device(device)));
   return allocated.back().data_ptr();

@@ -200,6 +200,27 @@ TEST_P(Conformance, repeated_calls_do_not_mix) {
   });
 }
 
+TEST_P(Conformance, memory_behind_the_exchanged_part_works_too) {
+  expectRight([](Communicator &communicator) -> std::string {
+    constexpr int64_t count = 1 << 20, exchanged = 1 << 10;
+    auto *memory = static_cast<float *>(
+        communicator.allocate(2 * count * sizeof(float), exchanged));
+    for (int64_t i = 0; i < 2 * count; ++i)
+      if (memory[i] != 0)
+        return "element " + std::to_string(i) + " is not zero at first";
+    for (int64_t i = 0; i < count; ++i)
+      memory[count + i] = static_cast<float>(communicator.rank() + i % 1000);
+    const Group &world = communicator.world();
+    communicator.allReduce(world, DType::F32, ReduceKind::Sum, memory + count,
+                           memory, count);
+    auto n = static_cast<float>(world.size());
+    for (int64_t i = 0; i < count; ++i)
+      if (memory[i] != n * static_cast<float>(i % 1000) + n * (n - 1) / 2)
+        return "element " + std::to_string(i) + " is wrong";
+    return "";
+  });
+}
+
 TEST_P(Conformance, an_empty_message_is_nothing) {
   expectRight([](Communicator &communicator) {
     const Group &world = communicator.world();

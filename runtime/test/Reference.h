@@ -33,8 +33,9 @@ struct Buffer {
     int64_t bytes = count * byteSize(dtype);
     if (!isShared)
       own.resize(bytes);
-    data = isShared ? static_cast<std::byte *>(communicator.allocate(bytes))
-                    : own.data();
+    data = isShared
+               ? static_cast<std::byte *>(communicator.allocate(bytes, bytes))
+               : own.data();
   }
   void set(int64_t i, double value) {
     convert(DType::F64, &value, dtype, data + i * byteSize(dtype), 1);

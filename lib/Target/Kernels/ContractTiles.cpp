@@ -154,6 +154,7 @@ private:
   void panelTiles(const Panel &at);
   void tile(const Panel &at, Bases bases, Value row, int64_t rows);
   void packRows(const Block &block);
+  void fetchFirstPanel(const Block &block, Value at);
   void pack(ArrayRef<Letter> outer, Value base, Value flat, const Panel &at);
   void packInner(Value base, Value flat, const Panel &at);
   Value packedRegister(Value source, int64_t column, int64_t columns);
@@ -341,6 +342,16 @@ void TiledEmitter::fetchAhead(const Panel &at, GemmTile &t, Value row) {
 // Packing
 //===----------------------------------------------------------------------===//
 
+/// What the first panel of B is packed from in step `at`: nothing has asked for
+/// it yet.
+void TiledEmitter::fetchFirstPanel(const Block &block, Value at) {
+  if (n.b != 1)
+    return;
+  Value base = b.at(block.bases.b, at, k.b);
+  for (int64_t column = 0; column < std::min(n.size, cols); column += kLine)
+    b.prefetch(memoryB, b.add(base, b.index(column)), Fetch::Far);
+}
+
 /// Packs a block of A, contiguous along m, into panels [k][tile's rows]: whole
 /// rows are read in order. A store may reach into the next step's elements,
 /// which are written after it.
@@ -355,6 +366,7 @@ void TiledEmitter::packRows(const Block &block) {
       Value lanesOfRow = b.load(memoryA, b.at(from, number, step), lanes, mask);
       b.store(lanesOfRow, panelA, b.at(to, number, blocks.strideA()));
     };
+    fetchFirstPanel(block, at);
     b.loop(full, 1, [&](Value number) { copy(number, {}); });
     for (int64_t number = full; number < panels; ++number)
       copy(b.index(number), b.mask(b.index(block.rows - number * step), lanes));

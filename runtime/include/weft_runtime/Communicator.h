@@ -73,8 +73,8 @@ public:
   Group addGroup(std::vector<int> ranks);
 
   /// 64-byte aligned zeroed memory that lives as long as the communicator.
-  /// Exchanging from and to it may save a copy.
-  virtual void *allocate(int64_t bytes);
+  /// Exchanging from and to its first `exchanged` bytes may save a copy.
+  virtual void *allocate(int64_t bytes, int64_t exchanged);
 
   /// Begins a transfer on one pointer per operand; the arrays are read before
   /// it returns. Several transfers may be under way at once.

@@ -27,7 +27,9 @@ public:
                            std::unique_ptr<Communicator> local,
                            std::vector<uint64_t> hosts);
   std::string_view name() const override { return "auto"; }
-  void *allocate(int64_t bytes) override { return local->allocate(bytes); }
+  void *allocate(int64_t bytes, int64_t exchanged) override {
+    return local->allocate(bytes, exchanged);
+  }
   void leave(ExitCode code, int culprit) override;
 
 protected:

@@ -55,7 +55,7 @@ public:
                            SharedMemoryOptions options);
   ~SharedMemoryCommunicator() override;
   std::string_view name() const override { return "shared_memory"; }
-  void *allocate(int64_t bytes) override;
+  void *allocate(int64_t bytes, int64_t exchanged) override;
 
 protected:
   std::optional<int64_t> publish(const void *address) const override;
@@ -70,12 +70,15 @@ private:
     int process = -1; // pidfd
   };
   static void map(int descriptor, Arena &arena);
+  void makePrivate(std::byte *begin, std::byte *end);
   void watch();
   void mapArenas(const Bootstrap &bootstrap, int ownArena);
 
   SharedMemoryOptions options;
   std::vector<Arena> arenas; // by rank
   int64_t used;              // of the own arena
+  /// Parts of it that are this process's own pages.
+  std::vector<std::pair<std::byte *, std::byte *>> privateParts;
   std::mutex watcherMutex;
   std::condition_variable watcherChanged;
   bool isStopping = false;

@@ -146,6 +146,33 @@ TEST_F(DescriptorTest, DescribesSlotsByTheirLayout) {
       {"name": "tp", "axis": "tp", "size": 3}])"));
 }
 
+TEST_F(DescriptorTest, PutsWhatCollectivesTouchInFront) {
+  Object descriptor = describe(R"(
+    #mesh = #dist.mesh<dp = 2>
+    module attributes {dist.mesh = #mesh} {
+    pipe.slot @w : tensor<4096xf32> {kind = "parameter", lifetime = "run", trainable}
+    pipe.slot @g : tensor<2048xf32> {kind = "gradient", lifetime = "run", of = @w}
+    pipe.slot @norm : tensor<f32> {kind = "scalar", lifetime = "step"}
+    func.func @stage0() {
+      %w = prog.buffer "run" slot @w : memref<4096xf32>
+      %g = prog.buffer "run" slot @g : memref<2048xf32>
+      %v = prog.view %g : memref<2048xf32> to memref<64x32xf32>
+      %n = prog.buffer "step" slot @norm : memref<f32>
+      prog.collective "all_reduce" 0 ins(%v, %n : memref<64x32xf32>, memref<f32>) outs(%v, %n : memref<64x32xf32>, memref<f32>) over #mesh ["dp"] reduce "sum" dims [] concat []
+      prog.wait 0(%v, %n : memref<64x32xf32>, memref<f32>)
+      return
+    }
+    pipe.schedule [{call = @stage0, microbatch = 0 : i64}]
+    })");
+  const llvm::json::Array &slots = *descriptor.getArray("slots");
+  EXPECT_EQ(slots[0].getAsObject()->getInteger("offset"), 8192);
+  EXPECT_EQ(slots[1].getAsObject()->getInteger("offset"), 0);
+  // The norm is small: any communicator copies it.
+  EXPECT_EQ(*descriptor.getObject("exchanged"),
+            *parsed(R"({"run": 8192, "step": 0, "microbatch": 0, "input": 0})")
+                 .getAsObject());
+}
+
 TEST_F(DescriptorTest, RefusesAProductAcrossRanks) {
   auto module = lowerToProgram(context, R"(
     #mesh = #dist.mesh<tp = 2>
