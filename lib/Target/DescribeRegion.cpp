@@ -104,6 +104,11 @@ public:
 private:
   void readInput(BlockArgument argument) {
     auto type = cast<RankedTensorType>(argument.getType());
+    if (llvm::any_of(argument.getUsers(), llvm::IsaPred<nn::ContractOp>)) {
+      spec.inputs.push_back(
+          {type.getElementType(), Shape(type.getShape()), {}});
+      return; // read by the contraction
+    }
     // What is not of the region's shape has one reader, a broadcast.
     Shape strides = rowMajorStrides(spec.shape);
     Value node = argument;
@@ -125,6 +130,8 @@ private:
       return;
     Value result = op->getResult(0);
     Type type = elementType(result);
+    if (isa<nn::ContractOp>(op))
+      return add(result, {Scalar::Given, type, {}});
     if (auto constant = dyn_cast<nn::ConstantOp>(op))
       return add(result, {Scalar::Constant, type, {}, 0, splatValue(constant)});
     if (auto iota = dyn_cast<nn::IotaOp>(op))

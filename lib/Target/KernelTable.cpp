@@ -34,7 +34,8 @@ static ContractSpec specOf(nn::ContractOp op) {
           elementOfTensor(op.getLhs()),
           elementOfTensor(op.getRhs()),
           elementOfTensor(op.getResult()),
-          op.getPartials() ? ContractOrder::Partials : ContractOrder::Chain};
+          op.getPartials() ? ContractOrder::Partials : ContractOrder::Chain,
+          {}};
 }
 
 /// `op` is an attention or its gradient: both name the operands alike.
@@ -113,7 +114,22 @@ static LookupSpec lookup(Value indices, Value table, int64_t dim, Value offset,
 // Kernels of this file
 //===----------------------------------------------------------------------===//
 
+/// The contraction that `op` is or begins with, if any.
+static std::optional<ContractSpec> contractionIn(Operation *op) {
+  if (auto contract = dyn_cast<nn::ContractOp>(op))
+    return specOf(contract);
+  auto fused = dyn_cast<prog::FusedOp>(op);
+  nn::ContractOp first = fused ? contractionOf(fused) : nn::ContractOp();
+  if (!first)
+    return std::nullopt;
+  ContractSpec spec = specOf(first);
+  spec.region = describeRegion(fused);
+  return spec;
+}
+
 static Kernel emitRegion(const KernelSite &site, prog::FusedOp op) {
+  if (auto contraction = contractionIn(op))
+    return emitContract(site, *contraction);
   nn::ReduceOp reduction = reductionOf(op);
   if (!reduction)
     return emitElementwise(site, describeRegion(op));
@@ -312,10 +328,9 @@ Kernel emitKernelFor(const KernelSite &site, Operation *op) {
 }
 
 int64_t kernelScratchBytes(Operation *op, const TargetInfo &target) {
+  if (auto contraction = contractionIn(op))
+    return contractScratchBytes(*contraction, target);
   return llvm::TypeSwitch<Operation *, int64_t>(op)
-      .Case([&](nn::ContractOp op) {
-        return contractScratchBytes(specOf(op), target);
-      })
       .Case([&](nn::AttentionOp op) {
         return attentionScratchBytes(specOfAttention(op), target);
       })
@@ -327,11 +342,14 @@ int64_t kernelScratchBytes(Operation *op, const TargetInfo &target) {
 
 llvm::json::Object describeKernel(Operation *op, const TargetInfo &target) {
   llvm::json::Object description;
-  if (auto contract = dyn_cast<nn::ContractOp>(op))
-    description = describeContract(specOf(contract), target);
+  auto contraction = contractionIn(op);
+  if (contraction)
+    description = describeContract(*contraction, target);
   StringRef emitter = op->getName().stripDialect();
   if (auto fused = dyn_cast<prog::FusedOp>(op))
-    emitter = reductionOf(fused) ? "reduce" : "elementwise";
+    emitter = contraction          ? "contract"
+              : reductionOf(fused) ? "reduce"
+                                   : "elementwise";
   else if (isa<nn::TransposeOp, nn::SliceOp, nn::PadOp, nn::ConcatOp>(op))
     emitter = "copy";
   description["emitter"] = emitter;

@@ -16,8 +16,11 @@
 //   4. Cheap ops that something else reads become groups of their own.
 //   5. A region that only a reduction reads takes it in
 //      (FuseRegionsReductions.cpp).
+//   6. A region takes in the last contraction that it reads
+//      (FuseRegionsContractions.cpp).
 //
 // Every op computes what it did before on each element, so no bit changes.
+#include "FuseRegionsContractions.h"
 #include "FuseRegionsRecompute.h"
 #include "FuseRegionsReductions.h"
 #include "weft/Transforms/Passes.h"
@@ -341,8 +344,10 @@ static void fuse(Block &block, bool isAlone) {
       RegionBuilder(builder, {&op}).build();
     }
   eraseUnused(block);
-  if (!isAlone)
-    fuseReductions(block);
+  if (isAlone)
+    return;
+  fuseReductions(block);
+  fuseContractions(block);
 }
 
 namespace {

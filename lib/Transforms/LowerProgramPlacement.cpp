@@ -35,9 +35,8 @@ static bool mayOverwrite(OpOperand &use, OpResult result) {
     return &use == &grad.getLogitsMutable();
   auto fused = dyn_cast<prog::FusedOp>(op);
   return fused && !reductionOf(fused) &&
-         llvm::none_of(
-             fused.getBody().getArgument(number).getUsers(),
-             [](Operation *user) { return isa<nn::BroadcastOp>(user); });
+         llvm::none_of(fused.getBody().getArgument(number).getUsers(),
+                       llvm::IsaPred<nn::BroadcastOp, nn::ContractOp>);
 }
 
 namespace {

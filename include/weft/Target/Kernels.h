@@ -42,50 +42,15 @@ struct KernelSite {
 };
 
 //===------------------------------------------------------------------===//
-// Contraction
-//===------------------------------------------------------------------===//
-
-/// How an element of a contraction is summed.
-enum class ContractOrder {
-  /// One fma chain over ascending k.
-  Chain,
-  /// The 64-partial dot product; needs k contiguous in both operands.
-  Partials
-};
-
-/// "btd,od->bto": letters of A, B and C. A letter missing in C is summed over
-/// and must be in A and B; the k order is that of A's letters. Whoever knows
-/// the graph's shapes chooses the order (nn::isDotProduct).
-struct ContractSpec {
-  std::string equation;
-  Shape a, b;
-  /// Element types; sums are in f32 for bf16 and f32, else in C's type.
-  mlir::Type aType, bType, cType;
-  ContractOrder order = ContractOrder::Chain;
-};
-
-/// The shape of C.
-Shape contractShape(const ContractSpec &spec);
-/// Bytes of scratch; 0 means that the kernel has no scratch argument.
-int64_t contractScratchBytes(const ContractSpec &spec,
-                             const TargetInfo &target);
-/// How it is computed: {"order": "chain" or "partials"}, and of register tiles
-/// {"tile": [rows, columns], "block": {"rows", "depth"}, "packed": ["lhs"]}.
-llvm::json::Object describeContract(const ContractSpec &spec,
-                                    const TargetInfo &target);
-/// (A, B, C[, scratch])
-mlir::func::FuncOp emitContract(const KernelSite &site,
-                                const ContractSpec &spec);
-
-//===------------------------------------------------------------------===//
 // Elementwise regions
 //===------------------------------------------------------------------===//
 
 /// One operation on elements. Operands and `ScalarNode::type` are scalar types;
-/// i1 values live in registers only, memory holds i8.
+/// i1 values live in registers only, memory holds i8. `Given` is what the loop
+/// around has computed.
 enum class Scalar {
   // clang-format off
-  Input, Constant, Iota,
+  Input, Constant, Iota, Given,
   Neg, Abs, Exp, Log, Sqrt, Rsqrt, Sin, Cos, Tanh, Erf, Sigmoid, Silu, Gelu,
   GeluTanh, Relu, Not, Cast,
   Add, Sub, Mul, Div, Pow, Maximum, Minimum, And, Or,
@@ -165,6 +130,47 @@ struct ReduceSpec {
 };
 /// (input or the region's inputs, output)
 mlir::func::FuncOp emitReduce(const KernelSite &site, const ReduceSpec &spec);
+
+//===------------------------------------------------------------------===//
+// Contraction
+//===------------------------------------------------------------------===//
+
+/// How an element of a contraction is summed.
+enum class ContractOrder {
+  /// One fma chain over ascending k.
+  Chain,
+  /// The 64-partial dot product; needs k contiguous in both operands.
+  Partials
+};
+
+/// "btd,od->bto": letters of A, B and C. A letter missing in C is summed over
+/// and must be in A and B; the k order is that of A's letters. Whoever knows
+/// the graph's shapes chooses the order (nn::isDotProduct).
+struct ContractSpec {
+  std::string equation;
+  Shape a, b;
+  /// Element types; sums are in f32 for bf16 and f32, else in C's type.
+  mlir::Type aType, bType, cType;
+  ContractOrder order = ContractOrder::Chain;
+  /// What is made of the sums, which are its `Scalar::Given`; f32, chains. Its
+  /// inputs are A, B and what else it reads, its outputs take C's place. The
+  /// last dim of C is A's or B's alone; a multiple of 16 if rows repeat.
+  std::optional<ElementwiseSpec> region = {};
+};
+
+/// The shape of C.
+Shape contractShape(const ContractSpec &spec);
+/// Bytes of scratch; 0 means that the kernel has no scratch argument.
+int64_t contractScratchBytes(const ContractSpec &spec,
+                             const TargetInfo &target);
+/// How it is computed: {"order": "chain" or "partials"}, and of register tiles
+/// {"tile": [rows, columns], "block": {"rows", "depth"}, "packed": ["lhs"]}.
+llvm::json::Object describeContract(const ContractSpec &spec,
+                                    const TargetInfo &target);
+/// (A, B, C[, scratch]), or (A, B, inputs..., outputs...[, scratch]); in place
+/// on those inputs.
+mlir::func::FuncOp emitContract(const KernelSite &site,
+                                const ContractSpec &spec);
 
 //===------------------------------------------------------------------===//
 // Rows, lookups, losses (`shape` is that of x or of the logits)

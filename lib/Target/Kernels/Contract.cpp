@@ -15,6 +15,7 @@
 #include "weft/Target/Kernels.h"
 
 #include "ContractBf16.h"
+#include "ContractTail.h"
 #include "ContractTiles.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -232,9 +233,7 @@ private:
 
 func::FuncOp emitContract(const KernelSite &site, const ContractSpec &spec) {
   KernelBuilder b(site);
-  SmallVector<Type> types = {MemRefType::get(spec.a, spec.aType),
-                             MemRefType::get(spec.b, spec.bType),
-                             MemRefType::get(contractShape(spec), spec.cType)};
+  SmallVector<Type> types = contractArguments(spec);
   if (int64_t bytes = contractScratchBytes(spec, site.target))
     types.push_back(MemRefType::get({bytes}, b.getI8Type()));
   b.begin(types);
@@ -244,7 +243,7 @@ func::FuncOp emitContract(const KernelSite &site, const ContractSpec &spec) {
     emitPairContract(b, spec, groups);
     return b.finish();
   }
-  if (isTiled(spec))
+  if (isTiled(spec) && !spec.region)
     b.computeInF32();
   ContractEmitter(b, spec).emit();
   return b.finish();

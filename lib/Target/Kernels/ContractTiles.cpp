@@ -16,6 +16,7 @@
 
 #include "ContractTiles.h"
 
+#include "ContractTail.h"
 #include "GemmTile.h"
 
 using namespace mlir;
@@ -76,7 +77,8 @@ static Blocks planBlocks(const ContractSpec &spec, const Groups &groups,
   blocks.rows = tileRowsFor(target);
   blocks.pack = n.b != 1 || extent(groups.m) >= 64;
   // Between blocks of k the sums are in C.
-  bool cut = singleK && (n.c == 1 || n.size == 1) && spec.cType.isF32();
+  bool cut = singleK && (n.c == 1 || n.size == 1) && spec.cType.isF32() &&
+             !spec.region;
   blocks.k = cut ? evenParts(k.size, kLongest, kLine) : k.size;
   int64_t most = std::max(kCacheFloats / blocks.k, 8 * blocks.rows);
   blocks.m = evenParts(m.size, most, blocks.rows);
@@ -112,15 +114,15 @@ public:
   TiledEmitter(KernelBuilder &b, const ContractSpec &spec, const Groups &groups)
       : b(b), groups(groups), blocks(planBlocks(spec, groups, b.target)),
         m(groups.m.back()), n(groups.n.back()), k(groups.k.back()),
-        cols(b.target.tileCols()) {
+        cols(b.target.tileCols()), tail(b, spec) {
     memoryA = b.arg(groups.swapped ? 1 : 0);
     memoryB = b.arg(groups.swapped ? 0 : 1);
-    memoryC = b.arg(2);
     int64_t sizeB = blocks.panelB(groups, b.target);
+    unsigned scratch = tail.numArguments();
     if (blocks.pack)
-      panel = b.scratch(3, 0, sizeB, b.f32());
+      panel = b.scratch(scratch, 0, sizeB, b.f32());
     if (blocks.packA)
-      panelA = b.scratch(3, 4 * sizeB, blocks.panelsA(), b.f32());
+      panelA = b.scratch(scratch, 4 * sizeB, blocks.panelsA(), b.f32());
   }
 
   void emit(Bases bases) {
@@ -172,7 +174,8 @@ private:
   Blocks blocks;
   Letter m, n, k;
   int64_t cols;
-  Value memoryA, memoryB, memoryC, panel, panelA;
+  ContractTail tail;
+  Value memoryA, memoryB, panel, panelA;
 };
 } // namespace
 
@@ -200,7 +203,8 @@ void TiledEmitter::tile(const Panel &at, Bases bases, Value row, int64_t rows) {
   GemmTile t;
   t.a = memoryA, t.aBase = bases.a, t.aRow = m.a;
   t.b = memoryB, t.bBase = bases.b;
-  t.c = memoryC, t.cBase = bases.c, t.cRow = m.c;
+  t.c = tail.outputs().front(), t.cBase = bases.c, t.cRow = m.c;
+  t.store = tail.store();
   t.cColumn = std::max<int64_t>(n.c, 1);
   t.rows = rows, t.columns = at.columns;
   t.accumulate = blocks.k < k.size;
@@ -253,7 +257,11 @@ TiledEmitter::FetchFn TiledEmitter::fetchC(const Panel &at, const GemmTile &t,
   }
   return spread(t, t.rows * perRow, [=, this](Value number) {
     auto [row, line] = b.divide(number, perRow);
-    b.prefetch(memoryC, b.at(b.at(base, row, cRow), line, kLine), Fetch::Write);
+    Value position = b.at(b.at(base, row, cRow), line, kLine);
+    for (Value memory : tail.outputs())
+      b.prefetch(memory, position, Fetch::Write);
+    for (Value memory : tail.inputs())
+      b.prefetch(memory, position, Fetch::Near);
   });
 }
 

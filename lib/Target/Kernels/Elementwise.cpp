@@ -129,13 +129,7 @@ private:
                        (dim.size / along.lanes - 1) * along.lanes);
     Values values = nodes.evaluate(along, bases, position, mask);
     for (auto [memory, node] : llvm::zip(outputs, spec.outputs))
-      b.store(toMemory(values[node]), memory, b.at(out, position), mask);
-  }
-
-  Value toMemory(Value value) {
-    if (!elementOf(value).isInteger(1))
-      return value;
-    return arith::ExtUIOp::create(b, typeLike(value, b.getI8Type()), value);
+      b.store(toMemory(b, values[node]), memory, b.at(out, position), mask);
   }
 
   KernelBuilder &b;

@@ -122,6 +122,8 @@ private:
   }
 
   void store(Value sum, int64_t row, int64_t column) {
+    if (tile.store)
+      return tile.store(sum, cAt(row, column), maskAt(column));
     if (tile.cColumn == 1)
       return b.store(sum, tile.c, cAt(row, column), maskAt(column));
     for (int64_t lane = 0; lane < std::min(lanes, tile.columns - column);

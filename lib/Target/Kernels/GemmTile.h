@@ -39,6 +39,9 @@ struct GemmTile {
   using FinishFn = std::function<Value(Value sum, int64_t row, int64_t column)>;
   FinishFn finish, mask, last;
   Value isWhole;
+  /// Instead of storing to C: takes a register, its position in C, and a mask
+  /// unless all of it counts.
+  std::function<void(Value sum, Value position, Value mask)> store;
   /// Steps of the innermost k in one iteration; `fetch`, if any, is called at
   /// the start of each with its first k, to ask for memory that is read later.
   int64_t unroll = 1;

@@ -17,6 +17,12 @@ static constexpr int64_t kFetchedBytes = 1 << 16;
 /// How far ahead, in cache lines of each input.
 static constexpr int64_t kLinesAhead = 32;
 
+Value toMemory(KernelBuilder &b, Value value) {
+  if (!elementOf(value).isInteger(1))
+    return value;
+  return arith::ExtUIOp::create(b, typeLike(value, b.getI8Type()), value);
+}
+
 SmallVector<Type> inputTypes(const ElementwiseSpec &spec) {
   SmallVector<Type> types;
   for (const ElementwiseInput &input : spec.inputs)
@@ -32,9 +38,13 @@ Values RegionNodes::begins() {
 }
 
 Values RegionNodes::evaluate(const VectorDim &dim, ArrayRef<Value> bases,
-                             Value position, Value mask) {
+                             Value position, Value mask, Value given) {
   Values values;
   for (const ScalarNode &node : spec.nodes) {
+    if (node.op == Scalar::Given) {
+      values.push_back(given);
+      continue;
+    }
     if (node.op == Scalar::Input) {
       values.push_back(loadInput(node.index, dim, bases, position, mask));
       continue;

@@ -30,7 +30,7 @@ public:
   /// positions of its beginning in the inputs. Lanes where `mask` is off hold
   /// anything.
   Values evaluate(const VectorDim &dim, ArrayRef<Value> bases, Value position,
-                  Value mask);
+                  Value mask, Value given = {});
   /// Asks for what a vector some way behind `position` reads, at most the one
   /// at `last`; for nothing where all of them are few.
   void fetchAhead(const VectorDim &dim, ArrayRef<Value> bases, Value position,
@@ -49,6 +49,9 @@ private:
   KernelBuilder &b;
   const ElementwiseSpec &spec;
 };
+
+/// A value as it is stored: booleans are bytes.
+Value toMemory(KernelBuilder &b, Value value);
 
 /// The memory of a region's inputs.
 SmallVector<Type> inputTypes(const ElementwiseSpec &spec);

@@ -30,7 +30,8 @@ def Prog_FusedOp
   let description = [{
     The region's block arguments are the operands; it holds elementwise nn
     ops, broadcasts, constants and iotas, and ends in `prog.yield`. In front of
-    that there may be one `nn.reduce`, which then is the only result.
+    that there may be one `nn.reduce`, which then is the only result. It may
+    begin with one `nn.contract` of the first two arguments.
 
     Lifespan: made by `prog-fuse-regions`, consumed by `prog-lower`.
 

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A contraction's kernel makes whole tiles of its result in registers. What is
+// elementwise and of the same shape can go on from there: the value is written
+// only if somebody else reads it, and never read back.
+#include "FuseRegionsContractions.h"
+#include "weft/Transforms/FusedRegion.h"
+
+using namespace mlir;
+
+namespace weft {
+
+nn::ContractOp contractionOf(prog::FusedOp op) {
+  return dyn_cast<nn::ContractOp>(op.getBody().front().front());
+}
+
+/// The most lanes of a register.
+static constexpr int64_t kLanes = 16;
+
+static ArrayRef<int64_t> shapeOf(Value value) {
+  return cast<RankedTensorType>(value.getType()).getShape();
+}
+
+static bool isF32(Value value) {
+  return cast<RankedTensorType>(value.getType()).getElementType().isF32();
+}
+
+/// True if the kernel makes tiles whose rows are parts of the result's.
+static bool makesTiles(nn::ContractOp op) {
+  if (op.getPartials() || !isF32(op.getLhs()) || !isF32(op.getRhs()) ||
+      !isF32(op.getResult()))
+    return false;
+  auto [operands, result] = op.getEquation().split("->");
+  auto [lhs, rhs] = operands.split(",");
+  ArrayRef<int64_t> shape = shapeOf(op.getResult());
+  return !shape.empty() && shape.back() >= kLanes &&
+         lhs.contains(result.back()) != rhs.contains(result.back());
+}
+
+/// True if the region can be computed register by register: what repeats must
+/// not change its row within one.
+static bool readsByRegister(prog::FusedOp region) {
+  ArrayRef<int64_t> shape = shapeOf(region.getResult(0));
+  int64_t row = shape.empty() ? 1 : shape.back();
+  return llvm::all_of(region.getBody().front(), [&](Operation &op) {
+    auto broadcast = dyn_cast<nn::BroadcastOp>(op);
+    bool repeatsRows = broadcast && !broadcast.getDims().empty();
+    return !isa<nn::IotaOp>(op) && (!repeatsRows || row % kLanes == 0);
+  });
+}
+
+/// True if `op` may move down to `region`: nobody reads it before, and what
+/// ranks exchange in between does not wait for it.
+static bool mayMove(nn::ContractOp op, prog::FusedOp region) {
+  constexpr int64_t kFarthest = 16;
+  int64_t distance = 0;
+  for (Operation *next = op->getNextNode(); next != region;
+       next = next->getNextNode())
+    if (!next || ++distance > kFarthest ||
+        isa<dist::DistDialect>(next->getDialect()))
+      return false;
+  return llvm::all_of(op->getUsers(), [&](Operation *user) {
+    return user == region || region->isBeforeInBlock(user);
+  });
+}
+
+/// The operand of `region` to make in it; null if there is none.
+static OpOperand *operandFor(prog::FusedOp region) {
+  if (reductionOf(region) || !readsByRegister(region))
+    return nullptr;
+  OpOperand *best = nullptr;
+  for (OpOperand &operand : region->getOpOperands()) {
+    auto op = operand.get().getDefiningOp<nn::ContractOp>();
+    BlockArgument inside =
+        region.getBody().getArgument(operand.getOperandNumber());
+    bool isElementwise =
+        shapeOf(operand.get()) == shapeOf(region.getResult(0)) &&
+        llvm::none_of(inside.getUsers(), llvm::IsaPred<nn::BroadcastOp>);
+    if (op && isElementwise && makesTiles(op) && mayMove(op, region) &&
+        llvm::count(region->getOperands(), operand.get()) == 1 &&
+        (!best || best->get().getDefiningOp()->isBeforeInBlock(op)))
+      best = &operand;
+  }
+  return best;
+}
+
+/// The region with the contraction in front; its operands come first.
+static void merge(prog::FusedOp region, OpOperand &operand) {
+  auto op = operand.get().getDefiningOp<nn::ContractOp>();
+  unsigned number = operand.getOperandNumber();
+  OpBuilder builder(region);
+  SmallVector<Value> inputs{op.getLhs(), op.getRhs()};
+  llvm::append_range(inputs, region.getInputs());
+  inputs.erase(inputs.begin() + 2 + number);
+  bool isKept = !op->hasOneUse();
+  SmallVector<Type> types(region->getResultTypes());
+  if (isKept)
+    types.push_back(op.getType());
+  auto fused = prog::FusedOp::create(builder, region.getLoc(), types, inputs);
+  fused.getBody().takeBody(region.getBody());
+  Block &body = fused.getBody().front();
+  body.insertArgument(0u, op.getLhs().getType(), op.getLoc());
+  body.insertArgument(1u, op.getRhs().getType(), op.getLoc());
+  Value old = op.getResult();
+  op->moveBefore(&body, body.begin());
+  // What was noted for other passes must not make kernels differ.
+  op->setDiscardableAttrs(builder.getDictionaryAttr({}));
+  op->setOperands(body.getArguments().take_front(2));
+  if (isKept)
+    old.replaceAllUsesExcept(fused->getResults().back(), region);
+  body.getArgument(2 + number).replaceAllUsesWith(old);
+  body.eraseArgument(2 + number);
+  if (isKept) {
+    Operation *yield = body.getTerminator();
+    yield->insertOperands(yield->getNumOperands(), old);
+  }
+  region->replaceAllUsesWith(
+      fused->getResults().take_front(region->getNumResults()));
+  region.erase();
+}
+
+void fuseContractions(Block &block) {
+  for (auto region : llvm::make_early_inc_range(block.getOps<prog::FusedOp>()))
+    if (OpOperand *operand = operandFor(region))
+      merge(region, *operand);
+}
+
+} // namespace weft

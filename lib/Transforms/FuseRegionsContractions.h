@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The last step but one of prog-fuse-regions.
+#ifndef WEFT_LIB_TRANSFORMS_FUSEREGIONSCONTRACTIONS_H
+#define WEFT_LIB_TRANSFORMS_FUSEREGIONSCONTRACTIONS_H
+
+#include "mlir/IR/Block.h"
+
+namespace weft {
+
+/// Moves into each region the contraction among its operands that comes last:
+/// the region then runs on sums that are still in registers. What else reads
+/// the contraction gets its value as another result.
+///
+///   region                     contraction              ->
+///   silu(gate) * up            up, kept for backward    one region, 2 results
+///   x + y                      both are                 the later one
+///   x + y                      y, read in between       two
+///   x + bias                   x [.., 256]              one region
+///   x + bias                   x [.., 250]              two: a register would
+///                                                       span two rows
+///   cast(x)                    x in bf16, or by dot     two
+///                              products
+///   x + y                      y, a collective between  two: the contraction
+///                                                       hides it
+void fuseContractions(mlir::Block &block);
+
+} // namespace weft
+
+#endif // WEFT_LIB_TRANSFORMS_FUSEREGIONSCONTRACTIONS_H
