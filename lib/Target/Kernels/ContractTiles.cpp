@@ -70,21 +70,24 @@ static int64_t tileRowsFor(const TargetInfo &target) {
 static Blocks planBlocks(const ContractSpec &spec, const Groups &groups,
                          const TargetInfo &target) {
   // Half again the room counts as fitting: a block less packs B once less.
+  // Panels of A are written as well, and nobody asks for them ahead.
   constexpr int64_t kLongest = 704, kCacheFloats = 3 << 17;
+  constexpr int64_t kPanelFloats = kCacheFloats / 2;
   const Letter &n = groups.n.back(), &k = groups.k.back(), &m = groups.m.back();
   bool singleK = groups.k.size() == 1;
   Blocks blocks;
   blocks.rows = tileRowsFor(target);
   blocks.pack = n.b != 1 || extent(groups.m) >= 64;
+  blocks.packA = blocks.pack && singleK && groups.m.size() == 1 && k.a != 1 &&
+                 m.a == 1 && blocks.rows <= target.lanes &&
+                 extent(groups.n) >= 2 * target.tileCols();
   // Between blocks of k the sums are in C.
   bool cut = singleK && (n.c == 1 || n.size == 1) && spec.cType.isF32() &&
              !spec.region;
   blocks.k = cut ? evenParts(k.size, kLongest, kLine) : k.size;
-  int64_t most = std::max(kCacheFloats / blocks.k, 8 * blocks.rows);
-  blocks.m = evenParts(m.size, most, blocks.rows);
-  blocks.packA = blocks.pack && singleK && groups.m.size() == 1 && k.a != 1 &&
-                 m.a == 1 && blocks.rows <= target.lanes &&
-                 extent(groups.n) >= 2 * target.tileCols();
+  int64_t room = blocks.packA ? kPanelFloats : kCacheFloats;
+  blocks.m = evenParts(m.size, std::max(room / blocks.k, 8 * blocks.rows),
+                       blocks.rows);
   return blocks;
 }
 
