@@ -64,8 +64,8 @@ def _product(sizes: list[int]) -> int:
 
 # What is changed in the program's descriptor: a pattern with one number, and what is added to the number.
 MUTANTS = {
-    "a region is said to be smaller": (rb'"microbatch":(\d+),"run"', -64, 'region "microbatch" of rank 0 is not used as planned'),
-    "a region is said to be larger": (rb'"microbatch":(\d+),"run"', 4, 'region "microbatch" of rank 0 is not used as planned'),
+    "a region is said to be smaller": (rb'"regions":\{[^}]*"microbatch":(\d+)', -64, 'region "microbatch" of rank 0 is not used as planned'),
+    "a region is said to be larger": (rb'"regions":\{[^}]*"microbatch":(\d+)', 4, 'region "microbatch" of rank 0 is not used as planned'),
     "an optimizer slot lies elsewhere": (rb'"name":"m\.[^"]*","names":\[\],"offset":(\d+)', 64, "of rank 0"),
 }
 
