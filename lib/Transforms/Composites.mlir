@@ -16,7 +16,9 @@
 // either order; `nn.boundary` is looked through.
 //
 // An argument with a mark stands for a splat constant:
-//   nn.attribute = "eps"   any value; it becomes this attribute of the op
+//   nn.attribute = "eps"   any value; it becomes this attribute of the op, as
+//                          the decimal it is written as or, with nn.exact, the
+//                          number that f32 has in its place
 //   nn.size = 7            the number of elements that size 7 stands for
 //   nn.reciprocal = 7      one over it
 //   nn.low                 a number so low that its exponential is 0
@@ -119,7 +121,7 @@ func.func @softmax(%x: tensor<2x7xf32>) -> tensor<2x7xf32>
 func.func @attention(
     %q: tensor<2x15x7x11xf32>, %k: tensor<2x3x13x11xf32>,
     %v: tensor<2x3x13x11xf32>,
-    %scale: tensor<2x3x5x7x13xf32> {nn.attribute = "scale"},
+    %scale: tensor<2x3x5x7x13xf32> {nn.attribute = "scale", nn.exact},
     %mask: tensor<2x3x5x7x13xi1> {nn.mask = [2, 7, 13]},
     %low: tensor<2x3x5x7x13xf32> {nn.low}) -> tensor<2x15x7x11xf32>
     attributes {nn.composite = "nn.attention",
@@ -144,7 +146,7 @@ func.func @attention(
 func.func @eager_grouped_attention(
     %q: tensor<2x15x7x11xf32>, %k: tensor<2x3x13x11xf32>,
     %v: tensor<2x3x13x11xf32>,
-    %scale: tensor<2x15x7x13xf32> {nn.attribute = "scale"},
+    %scale: tensor<2x15x7x13xf32> {nn.attribute = "scale", nn.exact},
     %mask: tensor<2x15x7x13xf32> {nn.mask = [2, 7, 13]})
     -> tensor<2x15x7x11xf32>
     attributes {nn.composite = "nn.attention",
@@ -171,8 +173,8 @@ func.func @eager_grouped_attention(
 func.func @eager_grouped_capped_attention(
     %q: tensor<2x15x7x11xf32>, %k: tensor<2x3x13x11xf32>,
     %v: tensor<2x3x13x11xf32>,
-    %scale: tensor<2x15x7x13xf32> {nn.attribute = "scale"},
-    %cap: tensor<2x15x7x13xf32> {nn.attribute = "softcap"},
+    %scale: tensor<2x15x7x13xf32> {nn.attribute = "scale", nn.exact},
+    %cap: tensor<2x15x7x13xf32> {nn.attribute = "softcap", nn.exact},
     %mask: tensor<2x15x7x13xf32> {nn.mask = [2, 7, 13]})
     -> tensor<2x15x7x11xf32>
     attributes {nn.composite = "nn.attention",
@@ -202,7 +204,7 @@ func.func @eager_grouped_capped_attention(
 func.func @eager_attention(
     %q: tensor<2x15x7x11xf32>, %k: tensor<2x15x13x11xf32>,
     %v: tensor<2x15x13x11xf32>,
-    %scale: tensor<2x15x7x13xf32> {nn.attribute = "scale"},
+    %scale: tensor<2x15x7x13xf32> {nn.attribute = "scale", nn.exact},
     %mask: tensor<2x15x7x13xf32> {nn.mask = [2, 7, 13]})
     -> tensor<2x15x7x11xf32>
     attributes {nn.composite = "nn.attention",
@@ -223,8 +225,8 @@ func.func @eager_attention(
 func.func @eager_capped_attention(
     %q: tensor<2x15x7x11xf32>, %k: tensor<2x15x13x11xf32>,
     %v: tensor<2x15x13x11xf32>,
-    %scale: tensor<2x15x7x13xf32> {nn.attribute = "scale"},
-    %cap: tensor<2x15x7x13xf32> {nn.attribute = "softcap"},
+    %scale: tensor<2x15x7x13xf32> {nn.attribute = "scale", nn.exact},
+    %cap: tensor<2x15x7x13xf32> {nn.attribute = "softcap", nn.exact},
     %mask: tensor<2x15x7x13xf32> {nn.mask = [2, 7, 13]})
     -> tensor<2x15x7x11xf32>
     attributes {nn.composite = "nn.attention",

@@ -80,7 +80,7 @@ static double shortestDecimal(float value) {
 
 /// The element of a constant whose elements are equal, also if it is repeated
 /// by another op.
-static std::optional<double> splatValue(Value value) {
+static std::optional<double> exactSplat(Value value) {
   for (Operation *op = value.getDefiningOp();
        op && isa<nn::BroadcastOp, nn::ReshapeOp, nn::BoundaryOp>(op);
        op = value.getDefiningOp())
@@ -90,11 +90,16 @@ static std::optional<double> splatValue(Value value) {
                            : SplatElementsAttr();
   if (!elements)
     return std::nullopt;
-  if (elements.getElementType().isF32())
-    return shortestDecimal(elements.getSplatValue<float>());
   if (isa<FloatType>(elements.getElementType()))
     return elements.getSplatValue<APFloat>().convertToDouble();
   return static_cast<double>(elements.getSplatValue<APInt>().getSExtValue());
+}
+
+/// The same, as someone may have written it.
+static std::optional<double> splatValue(Value value) {
+  std::optional<double> exact = exactSplat(value);
+  bool isF32 = cast<RankedTensorType>(value.getType()).getElementType().isF32();
+  return exact && isF32 ? shortestDecimal(*exact) : exact;
 }
 
 //===----------------------------------------------------------------------===//
@@ -374,8 +379,10 @@ std::optional<CompositeMatch> Matcher::finish(const State &state) {
       match.operands.push_back(value);
     if (auto name = function.getArgAttrOfType<StringAttr>(
             argument.getArgNumber(), "nn.attribute"))
-      match.attributes.append(name,
-                              builder.getF64FloatAttr(*splatValue(value)));
+      match.attributes.append(
+          name, builder.getF64FloatAttr(hasMark(form, argument, "nn.exact")
+                                            ? *exactSplat(value)
+                                            : *splatValue(value)));
     if (hasMark(form, argument, "nn.mask"))
       match.mask = meaningOf(form, argument, value);
   }

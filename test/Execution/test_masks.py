@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attention beyond causal: sliding windows shorter than the sequence, capped scores. Parity with eager PyTorch, and its twins."""
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 from cases import MESHES, Case
-from lab import BUILD, Lab, run, scheduled_text
+from lab import BUILD, Lab, run, scheduled_text, weft
 from twins import change_number
 
 # What says it in the program, and the nearest other value.
@@ -40,6 +42,22 @@ def test_masks_are_recognised(lab: Lab, model: str) -> None:
     assert "nn.softmax" not in text
     layers = 2 if model == "tiny-mistral" else 1  # of gemma 2 every other
     assert text.count("window = 16") == 2 * layers
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", MODELS)
+def test_masks_that_are_not_read(lab: Lab, model: str, tmp_path: Path) -> None:
+    """A window said in another way is not recognised: attention is computed as it is spelled out, on the same mesh."""
+    shutil.copytree(lab.model(model), tmp_path / "model")
+    file = tmp_path / "model/model.mlir"
+    spelled = r"(%\w+) = nn\.compare gt (%.* -> (tensor<64x64xi1>)) (loc\(.*\))\n"
+    text, count = re.subn(spelled, r"%further = nn.compare le \2 \4\n\1 = nn.logical_not %further : \3 \4\n", file.read_text())
+    assert count == 1
+    file.write_text(text)
+    weft("compile", tmp_path / "model", *(word for setting in SHARDED.settings for word in ("--set", setting)), "-o", tmp_path / "art")
+    assert "nn.softmax" in run(BUILD / "bin/weft-opt", tmp_path / "art/ir/typed.mlirbc")
+    for dump in (lab.simulate(tmp_path / "art", SHARDED), lab.train(tmp_path / "art", SHARDED)):
+        lab.require_parity(dump, model, SHARDED)
 
 
 @pytest.mark.slow

@@ -32,11 +32,11 @@ func.func @reads_a_sliding_window(%q: tensor<2x4x6x8xf32>, %k: tensor<2x2x6x8xf3
   return %y : tensor<2x4x6x8xf32>
 }
 
-// The same bound with sides exchanged and a constant on each.
+// The same bound with sides exchanged and a constant; the scale is f32's.
 // CHECK-LABEL: func.func @reads_causality_alone
 // CHECK-SAME: %[[Q:.*]]: tensor<2x4x6x8xf32>, %[[K:.*]]: tensor<2x2x6x8xf32>, %[[V:.*]]: tensor<2x2x6x8xf32>
 func.func @reads_causality_alone(%q: tensor<2x4x6x8xf32>, %k: tensor<2x2x6x8xf32>, %v: tensor<2x2x6x8xf32>) -> tensor<2x4x6x8xf32> {
-  // CHECK: nn.attention %[[Q]], %[[K]], %[[V]], %{{.*}}, %{{.*}} {causal, scale = 2.500000e-01 : f64} :
+  // CHECK: nn.attention %[[Q]], %[[K]], %[[V]], %{{.*}}, %{{.*}} {causal, scale = 0.10000000149011612 : f64} :
   %qi = nn.iota dim 0 : tensor<6xi64>
   %ki = nn.iota dim 0 : tensor<6xi64>
   %query = nn.broadcast %qi dims [0] : (tensor<6xi64>) -> tensor<6x6xi64>
@@ -46,7 +46,7 @@ func.func @reads_causality_alone(%q: tensor<2x4x6x8xf32>, %k: tensor<2x2x6x8xf32
   %mask = nn.compare gt %later, %key : (tensor<6x6xi64>, tensor<6x6xi64>) -> tensor<6x6xi1>
   %split = nn.reshape %q : (tensor<2x4x6x8xf32>) -> tensor<2x2x2x6x8xf32>
   %products = nn.contract "bkgsd,bktd->bkgst" %split, %k : (tensor<2x2x2x6x8xf32>, tensor<2x2x6x8xf32>) -> tensor<2x2x2x6x6xf32>
-  %scale = nn.constant dense<0.25> : tensor<2x2x2x6x6xf32>
+  %scale = nn.constant dense<0.1> : tensor<2x2x2x6x6xf32>
   %scores = nn.mul %products, %scale : tensor<2x2x2x6x6xf32>
   %spread = nn.broadcast %mask dims [3, 4] : (tensor<6x6xi1>) -> tensor<2x2x2x6x6xi1>
   %low = nn.constant dense<-3.4028234663852886e+38> : tensor<2x2x2x6x6xf32>
