@@ -242,6 +242,9 @@ bool MaskReader::readSelect(nn::SelectOp op, const PlacedValue &part) {
 bool MaskReader::readPart(const PlacedValue &part) {
   PlacedValue inner = behindMoves(part);
   Operation *op = inner.value.getDefiningOp();
+  auto type = cast<RankedTensorType>(inner.value.getType());
+  if (type.getElementType().isInteger(1) && splatOf(inner.value) == 1)
+    return true; // as a mask of padding where there is none
   if (auto both = dyn_cast_or_null<nn::LogicalAndOp>(op)) {
     open.push_back({both.getLhs(), inner.dims});
     open.push_back({both.getRhs(), inner.dims});

@@ -43,6 +43,7 @@ struct MaskMeaning {
 ///   p > r - 4, r - p < 4         no: the difference is not a comparison's side
 ///   p > r - 4, p + 4 > r         window 4, beside a causal one
 ///   d == e                       documents
+///   true                         says nothing
 ///   p <= r - 1, p != r, p | r    nothing
 std::optional<MaskMeaning> readMask(mlir::Value mask, const MaskDims &dims);
 

@@ -32,7 +32,7 @@ func.func @reads_a_sliding_window(%q: tensor<2x4x6x8xf32>, %k: tensor<2x2x6x8xf3
   return %y : tensor<2x4x6x8xf32>
 }
 
-// The same bound with sides exchanged and a constant; the scale is f32's.
+// The same bound with sides exchanged and a constant, no padding; the scale is f32's.
 // CHECK-LABEL: func.func @reads_causality_alone
 // CHECK-SAME: %[[Q:.*]]: tensor<2x4x6x8xf32>, %[[K:.*]]: tensor<2x2x6x8xf32>, %[[V:.*]]: tensor<2x2x6x8xf32>
 func.func @reads_causality_alone(%q: tensor<2x4x6x8xf32>, %k: tensor<2x2x6x8xf32>, %v: tensor<2x2x6x8xf32>) -> tensor<2x4x6x8xf32> {
@@ -43,7 +43,10 @@ func.func @reads_causality_alone(%q: tensor<2x4x6x8xf32>, %k: tensor<2x2x6x8xf32
   %key = nn.broadcast %ki dims [1] : (tensor<6xi64>) -> tensor<6x6xi64>
   %one = nn.constant dense<1> : tensor<6x6xi64>
   %later = nn.add %one, %query : tensor<6x6xi64>
-  %mask = nn.compare gt %later, %key : (tensor<6x6xi64>, tensor<6x6xi64>) -> tensor<6x6xi1>
+  %causal = nn.compare gt %later, %key : (tensor<6x6xi64>, tensor<6x6xi64>) -> tensor<6x6xi1>
+  %all = nn.constant dense<true> : tensor<6xi1>
+  %unpadded = nn.broadcast %all dims [1] : (tensor<6xi1>) -> tensor<6x6xi1>
+  %mask = nn.logical_and %causal, %unpadded : tensor<6x6xi1>
   %split = nn.reshape %q : (tensor<2x4x6x8xf32>) -> tensor<2x2x2x6x8xf32>
   %products = nn.contract "bkgsd,bktd->bkgst" %split, %k : (tensor<2x2x2x6x8xf32>, tensor<2x2x6x8xf32>) -> tensor<2x2x2x6x6xf32>
   %scale = nn.constant dense<0.1> : tensor<2x2x2x6x6xf32>

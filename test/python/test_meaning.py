@@ -62,12 +62,12 @@ def test_kinds_of_models(kind: str, tmp_path: Path) -> None:
     _check_config(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["regression", "classifier"])
+@pytest.mark.parametrize("name", ["regression", "classifier", "masked"])
 def test_modules(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(__file__).parent)
     torch.manual_seed(5)
     model = from_function(f"models:{name}")
     batch = {
-        key: torch.randn(x.shape) if x.is_floating_point() else torch.randint(0, 32, x.shape) for key, x in model.batch.items()
+        key: torch.randn(x.shape) if x.is_floating_point() else torch.randint(0, 3 if key == "documents" else 32, x.shape) for key, x in model.batch.items()
     }  # fmt: skip
     _check(model, batch, model.loss(model.module, batch), model.module)
