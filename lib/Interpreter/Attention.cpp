@@ -6,6 +6,8 @@
 #include "Evaluators.h"
 
 #include <cmath>
+#include <limits>
+#include <optional>
 
 using namespace weft;
 using namespace weft::interpreter;
@@ -16,31 +18,52 @@ namespace {
 struct Attention {
   int64_t b, h, k, s, t, d;
   double scale;
+  std::optional<double> softcap;
   bool isCausal;
+  int64_t window; // no key is further back
   ArrayRef<Element> q, keys, values, queryPositions, keyPositions;
+  ArrayRef<Element> queryDocuments, keyDocuments; // empty: one document
 
   template <typename OpTy>
   Attention(OpTy op, const Tensor &query, const Tensor &key,
-            const Tensor &value, Operands positions)
+            const Tensor &value, Operands mask)
       : b(query.dim(0)), h(query.dim(1)), k(key.dim(1)), s(query.dim(2)),
         t(key.dim(2)), d(query.dim(3)), scale(op.getScale().convertToDouble()),
-        isCausal(op.getCausal()), q(query.elements()), keys(key.elements()),
-        values(value.elements()), queryPositions(positions[0].elements()),
-        keyPositions(positions[1].elements()) {}
+        isCausal(op.getCausal()),
+        window(op.getWindow().value_or(std::numeric_limits<int64_t>::max())),
+        q(query.elements()), keys(key.elements()), values(value.elements()),
+        queryPositions(mask[0].elements()), keyPositions(mask[1].elements()) {
+    if (std::optional<llvm::APFloat> cap = op.getSoftcap())
+      softcap = cap->convertToDouble();
+    if (mask.size() > 2) {
+      queryDocuments = mask[2].elements();
+      keyDocuments = mask[3].elements();
+    }
+  }
 
   /// The first element of the kv head that a query head uses.
   int64_t headOf(int64_t ib, int64_t ih) const {
     return (ib * k + ih / (h / k)) * t * d;
   }
-  bool counts(int64_t is, int64_t it) const {
-    return !isCausal || keyPositions[it].integer <= queryPositions[is].integer;
+  bool counts(int64_t ib, int64_t is, int64_t it) const {
+    int64_t back = queryPositions[is].integer - keyPositions[it].integer;
+    if (isCausal && (back < 0 || back >= window))
+      return false;
+    return queryDocuments.empty() || queryDocuments[ib * s + is].integer ==
+                                         keyDocuments[ib * t + it].integer;
   }
   /// The score of a query row with key `it` of the head at `head`.
   double score(int64_t row, int64_t head, int64_t it) const {
     double sum = 0.0;
     for (int64_t i = 0; i < d; ++i)
       sum += q[row + i].real * keys[head + it * d + i].real;
-    return sum * scale;
+    sum *= scale;
+    return softcap ? *softcap * std::tanh(sum / *softcap) : sum;
+  }
+  /// The derivative of a score by the product of q and k.
+  double slope(double score) const {
+    double turned = softcap ? score / *softcap : 0.0;
+    return scale * (1 - turned * turned);
   }
 };
 } // namespace
@@ -68,9 +91,11 @@ static Tensors evaluateAttention(nn::AttentionOp op, Operands operands) {
   auto out_BHSD = result.mutableElements(), lse_BHS = lse.mutableElements();
   std::vector<double> scores(a.t);
   for (int64_t i = 0; i < a.b * a.h * a.s; ++i) {
-    int64_t is = i % a.s, head = a.headOf(i / a.s / a.h, i / a.s % a.h);
+    int64_t ib = i / a.s / a.h, is = i % a.s;
+    int64_t head = a.headOf(ib, i / a.s % a.h);
     for (int64_t it = 0; it < a.t; ++it)
-      scores[it] = a.counts(is, it) ? a.score(i * a.d, head, it) : -INFINITY;
+      scores[it] =
+          a.counts(ib, is, it) ? a.score(i * a.d, head, it) : -INFINITY;
     lse_BHS[i].real = softmaxOfRow(scores);
     for (int64_t it = 0; it < a.t; ++it)
       if (scores[it] != 0.0)
@@ -91,19 +116,20 @@ static Tensors evaluateAttentionGrad(nn::AttentionGradOp op,
   auto dq = dquery.mutableElements(), dk = dkey.mutableElements(),
        dv = dvalue.mutableElements();
   for (int64_t i = 0; i < a.b * a.h * a.s; ++i) {
-    int64_t row = i * a.d, is = i % a.s;
-    int64_t head = a.headOf(i / a.s / a.h, i / a.s % a.h);
+    int64_t row = i * a.d, ib = i / a.s / a.h, is = i % a.s;
+    int64_t head = a.headOf(ib, i / a.s % a.h);
     double delta = 0.0; // sum over keys of p * dp
     for (int64_t id = 0; id < a.d; ++id)
       delta += dout[row + id].real * out[row + id].real;
     for (int64_t it = 0; it < a.t; ++it) {
-      if (!a.counts(is, it))
+      if (!a.counts(ib, is, it))
         continue;
       int64_t key = head + it * a.d;
-      double p = std::exp(a.score(row, head, it) - lse[i].real), dp = 0.0;
+      double score = a.score(row, head, it);
+      double p = std::exp(score - lse[i].real), dp = 0.0;
       for (int64_t id = 0; id < a.d; ++id)
         dp += dout[row + id].real * a.values[key + id].real;
-      double ds = p * (dp - delta) * a.scale;
+      double ds = p * (dp - delta) * a.slope(score);
       for (int64_t id = 0; id < a.d; ++id) {
         dv[key + id].real += p * dout[row + id].real;
         dq[row + id].real += ds * a.keys[key + id].real;

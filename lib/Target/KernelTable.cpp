@@ -41,15 +41,20 @@ static ContractSpec specOf(nn::ContractOp op) {
 /// `op` is an attention or its gradient: both name the operands alike.
 template <typename OpT> static AttentionSpec specOfAttention(OpT op) {
   Shape q = shapeOf(op.getQuery()), k = shapeOf(op.getKey());
-  return {q[0],
-          q[1],
-          k[1],
-          q[2],
-          k[2],
-          q[3],
-          op.getScale().convertToDouble(),
-          op.getCausal(),
-          elementOfTensor(op.getQuery())};
+  AttentionSpec spec = {q[0],
+                        q[1],
+                        k[1],
+                        q[2],
+                        k[2],
+                        q[3],
+                        op.getScale().convertToDouble(),
+                        op.getCausal(),
+                        elementOfTensor(op.getQuery())};
+  spec.window = op.getWindow();
+  if (std::optional<APFloat> softcap = op.getSoftcap())
+    spec.softcap = softcap->convertToDouble();
+  spec.documents = !op.getDocuments().empty();
+  return spec;
 }
 
 static CopySpec specOf(nn::TransposeOp op) {

@@ -5,7 +5,8 @@
 // judge them. Decides nothing; the runtime measures (Profile.h).
 //
 // A site's work is that of its operands' whole shapes. Of a causal attention
-// half the scores count; its gradient computes five products where the forward
+// half the scores count, and of each query at most a window of them; documents
+// are not known here. Its gradient computes five products where the forward
 // pass has two.
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "weft/IR/NN/NN.h"
@@ -50,9 +51,10 @@ static int64_t flopsOf(nn::ContractOp op) {
 
 template <typename OpT>
 static int64_t flopsOfAttention(OpT op, int64_t numProducts) {
-  int64_t product =
-      2 * llvm::product_of(shapeOf(op.getQuery())) * shapeOf(op.getKey())[2];
-  return numProducts * product / (op.getCausal() ? 2 : 1);
+  int64_t counted = 2 * shapeOf(op.getKey())[2] / (op.getCausal() ? 2 : 1);
+  if (std::optional<uint64_t> window = op.getWindow())
+    counted = std::min<int64_t>(counted, 2 * *window);
+  return numProducts * llvm::product_of(shapeOf(op.getQuery())) * counted;
 }
 
 static int64_t flopsOf(Operation *op) {

@@ -16,9 +16,16 @@
 // either order; `nn.boundary` is looked through.
 //
 // An argument with a mark stands for a splat constant:
-//   nn.attribute = "eps"   any value; it becomes this attribute of the op
+//   nn.attribute = "eps"   any value; it becomes this attribute of the op, as
+//                          the decimal it is written as or, with nn.exact, the
+//                          number that f32 has in its place
 //   nn.size = 7            the number of elements that size 7 stands for
 //   nn.reciprocal = 7      one over it
+//   nn.low                 a number so low that its exponential is 0
+// One with nn.mask = [2, 7, 13] stands for a mask over samples (size 2),
+// queries and keys; MatchMask.h says which. What it means becomes operands and
+// attributes of attention, behind the others. `nn.more_results` are types of
+// results that the form does not compute.
 
 // Hugging Face: weight * (x * rsqrt(mean(x * x) + eps)).
 func.func @rms_norm(
@@ -107,6 +114,136 @@ func.func @softmax(%x: tensor<2x7xf32>) -> tensor<2x7xf32>
   %divisor = nn.broadcast %sum dims [0] : (tensor<2xf32>) -> tensor<2x7xf32>
   %y = nn.div %weights, %divisor : tensor<2x7xf32>
   return %y : tensor<2x7xf32>
+}
+
+// scaled_dot_product_attention with a mask, as the importer spells it out: the
+// query heads of a kv head (5) are a dim of their own.
+func.func @attention(
+    %q: tensor<2x15x7x11xf32>, %k: tensor<2x3x13x11xf32>,
+    %v: tensor<2x3x13x11xf32>,
+    %scale: tensor<2x3x5x7x13xf32> {nn.attribute = "scale", nn.exact},
+    %mask: tensor<2x3x5x7x13xi1> {nn.mask = [2, 7, 13]},
+    %low: tensor<2x3x5x7x13xf32> {nn.low}) -> tensor<2x15x7x11xf32>
+    attributes {nn.composite = "nn.attention",
+                nn.more_results = [tensor<2x15x7xf32>]} {
+  %split = nn.reshape %q
+    : (tensor<2x15x7x11xf32>) -> tensor<2x3x5x7x11xf32>
+  %products = nn.contract "bkgsd,bktd->bkgst" %split, %k
+    : (tensor<2x3x5x7x11xf32>, tensor<2x3x13x11xf32>) -> tensor<2x3x5x7x13xf32>
+  %scores = nn.mul %products, %scale : tensor<2x3x5x7x13xf32>
+  %masked = nn.select %mask, %scores, %low
+    : (tensor<2x3x5x7x13xi1>, tensor<2x3x5x7x13xf32>, tensor<2x3x5x7x13xf32>)
+    -> tensor<2x3x5x7x13xf32>
+  %weights = nn.softmax %masked : tensor<2x3x5x7x13xf32>
+  %out = nn.contract "bkgst,bktd->bkgsd" %weights, %v
+    : (tensor<2x3x5x7x13xf32>, tensor<2x3x13x11xf32>) -> tensor<2x3x5x7x11xf32>
+  %y = nn.reshape %out : (tensor<2x3x5x7x11xf32>) -> tensor<2x15x7x11xf32>
+  return %y : tensor<2x15x7x11xf32>
+}
+
+// Hugging Face's eager attention: softmax(q k^T * scale + mask) v, the mask 0
+// or very low, kv heads repeated for the query heads that share one.
+func.func @eager_grouped_attention(
+    %q: tensor<2x15x7x11xf32>, %k: tensor<2x3x13x11xf32>,
+    %v: tensor<2x3x13x11xf32>,
+    %scale: tensor<2x15x7x13xf32> {nn.attribute = "scale", nn.exact},
+    %mask: tensor<2x15x7x13xf32> {nn.mask = [2, 7, 13]})
+    -> tensor<2x15x7x11xf32>
+    attributes {nn.composite = "nn.attention",
+                nn.more_results = [tensor<2x15x7xf32>]} {
+  %ks = nn.broadcast %k dims [0, 1, 3, 4]
+    : (tensor<2x3x13x11xf32>) -> tensor<2x3x5x13x11xf32>
+  %keys = nn.reshape %ks : (tensor<2x3x5x13x11xf32>) -> tensor<2x15x13x11xf32>
+  %vs = nn.broadcast %v dims [0, 1, 3, 4]
+    : (tensor<2x3x13x11xf32>) -> tensor<2x3x5x13x11xf32>
+  %values = nn.reshape %vs : (tensor<2x3x5x13x11xf32>) -> tensor<2x15x13x11xf32>
+  %transposed = nn.transpose %keys permutation [0, 1, 3, 2]
+    : (tensor<2x15x13x11xf32>) -> tensor<2x15x11x13xf32>
+  %products = nn.contract "btmd,btdn->btmn" %q, %transposed
+    : (tensor<2x15x7x11xf32>, tensor<2x15x11x13xf32>) -> tensor<2x15x7x13xf32>
+  %scores = nn.mul %products, %scale : tensor<2x15x7x13xf32>
+  %masked = nn.add %scores, %mask : tensor<2x15x7x13xf32>
+  %weights = nn.softmax %masked : tensor<2x15x7x13xf32>
+  %y = nn.contract "btmd,btdn->btmn" %weights, %values
+    : (tensor<2x15x7x13xf32>, tensor<2x15x13x11xf32>) -> tensor<2x15x7x11xf32>
+  return %y : tensor<2x15x7x11xf32>
+}
+
+// Gemma 2: with capped scores.
+func.func @eager_grouped_capped_attention(
+    %q: tensor<2x15x7x11xf32>, %k: tensor<2x3x13x11xf32>,
+    %v: tensor<2x3x13x11xf32>,
+    %scale: tensor<2x15x7x13xf32> {nn.attribute = "scale", nn.exact},
+    %cap: tensor<2x15x7x13xf32> {nn.attribute = "softcap", nn.exact},
+    %mask: tensor<2x15x7x13xf32> {nn.mask = [2, 7, 13]})
+    -> tensor<2x15x7x11xf32>
+    attributes {nn.composite = "nn.attention",
+                nn.more_results = [tensor<2x15x7xf32>]} {
+  %ks = nn.broadcast %k dims [0, 1, 3, 4]
+    : (tensor<2x3x13x11xf32>) -> tensor<2x3x5x13x11xf32>
+  %keys = nn.reshape %ks : (tensor<2x3x5x13x11xf32>) -> tensor<2x15x13x11xf32>
+  %vs = nn.broadcast %v dims [0, 1, 3, 4]
+    : (tensor<2x3x13x11xf32>) -> tensor<2x3x5x13x11xf32>
+  %values = nn.reshape %vs : (tensor<2x3x5x13x11xf32>) -> tensor<2x15x13x11xf32>
+  %transposed = nn.transpose %keys permutation [0, 1, 3, 2]
+    : (tensor<2x15x13x11xf32>) -> tensor<2x15x11x13xf32>
+  %products = nn.contract "btmd,btdn->btmn" %q, %transposed
+    : (tensor<2x15x7x11xf32>, tensor<2x15x11x13xf32>) -> tensor<2x15x7x13xf32>
+  %scores = nn.mul %products, %scale : tensor<2x15x7x13xf32>
+  %parts = nn.div %scores, %cap : tensor<2x15x7x13xf32>
+  %turned = nn.tanh %parts : tensor<2x15x7x13xf32>
+  %capped = nn.mul %turned, %cap : tensor<2x15x7x13xf32>
+  %masked = nn.add %capped, %mask : tensor<2x15x7x13xf32>
+  %weights = nn.softmax %masked : tensor<2x15x7x13xf32>
+  %y = nn.contract "btmd,btdn->btmn" %weights, %values
+    : (tensor<2x15x7x13xf32>, tensor<2x15x13x11xf32>) -> tensor<2x15x7x11xf32>
+  return %y : tensor<2x15x7x11xf32>
+}
+
+// As many kv heads as query heads.
+func.func @eager_attention(
+    %q: tensor<2x15x7x11xf32>, %k: tensor<2x15x13x11xf32>,
+    %v: tensor<2x15x13x11xf32>,
+    %scale: tensor<2x15x7x13xf32> {nn.attribute = "scale", nn.exact},
+    %mask: tensor<2x15x7x13xf32> {nn.mask = [2, 7, 13]})
+    -> tensor<2x15x7x11xf32>
+    attributes {nn.composite = "nn.attention",
+                nn.more_results = [tensor<2x15x7xf32>]} {
+  %transposed = nn.transpose %k permutation [0, 1, 3, 2]
+    : (tensor<2x15x13x11xf32>) -> tensor<2x15x11x13xf32>
+  %products = nn.contract "btmd,btdn->btmn" %q, %transposed
+    : (tensor<2x15x7x11xf32>, tensor<2x15x11x13xf32>) -> tensor<2x15x7x13xf32>
+  %scores = nn.mul %products, %scale : tensor<2x15x7x13xf32>
+  %masked = nn.add %scores, %mask : tensor<2x15x7x13xf32>
+  %weights = nn.softmax %masked : tensor<2x15x7x13xf32>
+  %y = nn.contract "btmd,btdn->btmn" %weights, %v
+    : (tensor<2x15x7x13xf32>, tensor<2x15x13x11xf32>) -> tensor<2x15x7x11xf32>
+  return %y : tensor<2x15x7x11xf32>
+}
+
+// The same with capped scores.
+func.func @eager_capped_attention(
+    %q: tensor<2x15x7x11xf32>, %k: tensor<2x15x13x11xf32>,
+    %v: tensor<2x15x13x11xf32>,
+    %scale: tensor<2x15x7x13xf32> {nn.attribute = "scale", nn.exact},
+    %cap: tensor<2x15x7x13xf32> {nn.attribute = "softcap", nn.exact},
+    %mask: tensor<2x15x7x13xf32> {nn.mask = [2, 7, 13]})
+    -> tensor<2x15x7x11xf32>
+    attributes {nn.composite = "nn.attention",
+                nn.more_results = [tensor<2x15x7xf32>]} {
+  %transposed = nn.transpose %k permutation [0, 1, 3, 2]
+    : (tensor<2x15x13x11xf32>) -> tensor<2x15x11x13xf32>
+  %products = nn.contract "btmd,btdn->btmn" %q, %transposed
+    : (tensor<2x15x7x11xf32>, tensor<2x15x11x13xf32>) -> tensor<2x15x7x13xf32>
+  %scores = nn.mul %products, %scale : tensor<2x15x7x13xf32>
+  %parts = nn.div %scores, %cap : tensor<2x15x7x13xf32>
+  %turned = nn.tanh %parts : tensor<2x15x7x13xf32>
+  %capped = nn.mul %turned, %cap : tensor<2x15x7x13xf32>
+  %masked = nn.add %capped, %mask : tensor<2x15x7x13xf32>
+  %weights = nn.softmax %masked : tensor<2x15x7x13xf32>
+  %y = nn.contract "btmd,btdn->btmn" %weights, %v
+    : (tensor<2x15x7x13xf32>, tensor<2x15x13x11xf32>) -> tensor<2x15x7x11xf32>
+  return %y : tensor<2x15x7x11xf32>
 }
 
 // The sum of lse - logits[label] over labels other than -100.

@@ -80,7 +80,7 @@ static double shortestDecimal(float value) {
 
 /// The element of a constant whose elements are equal, also if it is repeated
 /// by another op.
-static std::optional<double> splatValue(Value value) {
+static std::optional<double> exactSplat(Value value) {
   for (Operation *op = value.getDefiningOp();
        op && isa<nn::BroadcastOp, nn::ReshapeOp, nn::BoundaryOp>(op);
        op = value.getDefiningOp())
@@ -90,11 +90,16 @@ static std::optional<double> splatValue(Value value) {
                            : SplatElementsAttr();
   if (!elements)
     return std::nullopt;
-  if (elements.getElementType().isF32())
-    return shortestDecimal(elements.getSplatValue<float>());
   if (isa<FloatType>(elements.getElementType()))
     return elements.getSplatValue<APFloat>().convertToDouble();
   return static_cast<double>(elements.getSplatValue<APInt>().getSExtValue());
+}
+
+/// The same, as someone may have written it.
+static std::optional<double> splatValue(Value value) {
+  std::optional<double> exact = exactSplat(value);
+  bool isF32 = cast<RankedTensorType>(value.getType()).getElementType().isF32();
+  return exact && isF32 ? shortestDecimal(*exact) : exact;
 }
 
 //===----------------------------------------------------------------------===//
@@ -278,14 +283,31 @@ bool Matcher::compareOps(State &state, Operation *wanted, Operation *found) {
 // Pairs
 //===----------------------------------------------------------------------===//
 
+static bool hasMark(const CompositeForm &form, BlockArgument argument,
+                    StringRef mark) {
+  func::FuncOp function = form.function;
+  return function.getArgAttr(argument.getArgNumber(), mark) != nullptr;
+}
+
 /// True for an argument without a mark.
 static bool isOperand(const CompositeForm &form, BlockArgument argument) {
-  func::FuncOp function = form.function;
   return llvm::none_of(
-      ArrayRef<StringRef>{"nn.attribute", "nn.size", "nn.reciprocal"},
-      [&](StringRef mark) {
-        return function.getArgAttr(argument.getArgNumber(), mark) != nullptr;
-      });
+      ArrayRef<StringRef>{"nn.attribute", "nn.size", "nn.reciprocal", "nn.low",
+                          "nn.mask"},
+      [&](StringRef mark) { return hasMark(form, argument, mark); });
+}
+
+/// What `found` means in the place of an argument that is a mask.
+static std::optional<MaskMeaning>
+meaningOf(const CompositeForm &form, BlockArgument argument, Value found) {
+  func::FuncOp function = form.function;
+  auto sizes =
+      function.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(), "nn.mask");
+  ArrayRef<int64_t> shape = cast<ShapedType>(argument.getType()).getShape();
+  SmallVector<int64_t> dims;
+  for (auto size : sizes.getAsRange<IntegerAttr>())
+    dims.push_back(llvm::find(shape, size.getInt()) - shape.begin());
+  return readMask(found, {dims[0], dims[1], dims[2]});
 }
 
 /// The number of elements of what `size` stands for; 0 if that is unknown.
@@ -300,7 +322,11 @@ bool Matcher::bindArgument(State &state, BlockArgument argument, Value found) {
   func::FuncOp function = form.function;
   if (isOperand(form, argument))
     return true;
+  if (hasMark(form, argument, "nn.mask"))
+    return meaningOf(form, argument, found).has_value();
   std::optional<double> value = splatValue(found);
+  if (hasMark(form, argument, "nn.low"))
+    return value && *value <= kVeryLow;
   if (!value || function.getArgAttr(index, "nn.attribute"))
     return value.has_value();
   auto size = function.getArgAttrOfType<IntegerAttr>(index, "nn.size");
@@ -314,8 +340,12 @@ bool Matcher::bindArgument(State &state, BlockArgument argument, Value found) {
 bool Matcher::step(State &state) {
   auto [wanted, found] = state.open.pop_back_val();
   auto [known, isNew] = state.values.try_emplace(wanted, found);
-  if (!isNew)
+  if (!isNew) {
+    auto argument = dyn_cast<BlockArgument>(wanted);
+    if (argument && hasMark(form, argument, "nn.attribute"))
+      return splatValue(known->second) == splatValue(found);
     return behindBoundaries(known->second) == behindBoundaries(found);
+  }
   if (!bindType(state, wanted.getType(), found.getType()))
     return false;
   if (auto argument = dyn_cast<BlockArgument>(wanted))
@@ -330,6 +360,14 @@ bool Matcher::step(State &state) {
          compareOps(state, wanted.getDefiningOp(), result.getOwner());
 }
 
+/// What a floating-point type of the form stands for.
+static Type typeOf(const State &state, RankedTensorType wanted) {
+  SmallVector<int64_t> shape;
+  for (int64_t size : wanted.getShape())
+    llvm::append_range(shape, state.sizes.at(size));
+  return RankedTensorType::get(shape, state.floatType);
+}
+
 std::optional<CompositeMatch> Matcher::finish(const State &state) {
   CompositeMatch match;
   match.parts = state.parts;
@@ -341,11 +379,17 @@ std::optional<CompositeMatch> Matcher::finish(const State &state) {
       match.operands.push_back(value);
     if (auto name = function.getArgAttrOfType<StringAttr>(
             argument.getArgNumber(), "nn.attribute"))
-      match.attributes.append(name,
-                              builder.getF64FloatAttr(*splatValue(value)));
+      match.attributes.append(
+          name, builder.getF64FloatAttr(hasMark(form, argument, "nn.exact")
+                                            ? *exactSplat(value)
+                                            : *splatValue(value)));
+    if (hasMark(form, argument, "nn.mask"))
+      match.mask = meaningOf(form, argument, value);
   }
   for (Value result : form.results)
     match.resultTypes.push_back(state.values.lookup(result).getType());
+  for (Type type : form.moreResults)
+    match.resultTypes.push_back(typeOf(state, cast<RankedTensorType>(type)));
   return match;
 }
 
@@ -406,6 +450,8 @@ FailureOr<CompositeForm> readCompositeForm(func::FuncOp function) {
   if (auto leading = function->getAttrOfType<ArrayAttr>("nn.leading"))
     for (auto size : leading.getAsRange<IntegerAttr>())
       form.leading.push_back(size.getInt());
+  if (auto types = function->getAttrOfType<ArrayAttr>("nn.more_results"))
+    llvm::append_range(form.moreResults, types.getAsValueRange<TypeAttr>());
   form.results = function.front().getTerminator()->getOperands();
   if (form.results.empty() || !form.root() || !isConnected(form))
     return function.emitError("form has a value that its first result does "

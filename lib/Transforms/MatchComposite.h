@@ -6,6 +6,7 @@
 #ifndef WEFT_LIB_TRANSFORMS_MATCHCOMPOSITE_H
 #define WEFT_LIB_TRANSFORMS_MATCHCOMPOSITE_H
 
+#include "MatchMask.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include <optional>
 
@@ -17,6 +18,7 @@ struct CompositeForm {
   llvm::StringRef composite;          // the op's name, "nn.rms_norm"
   llvm::SmallVector<int64_t> leading; // sizes that stand for several dims
   mlir::ValueRange results;           // returned values
+  llvm::SmallVector<mlir::Type> moreResults; // that the form does not compute
 
   /// The op where matching begins.
   mlir::Operation *root() const { return results.front().getDefiningOp(); }
@@ -30,6 +32,7 @@ struct CompositeMatch {
   llvm::SmallVector<mlir::Value> operands;
   llvm::SmallVector<mlir::Type> resultTypes;
   mlir::NamedAttrList attributes;
+  std::optional<MaskMeaning> mask;            // its operands follow the others
   llvm::SmallVector<mlir::Operation *> parts; // from the root on
 };
 

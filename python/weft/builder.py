@@ -44,11 +44,11 @@ class Builder:
         return self._elementwise(name, [x], x.type.dtype)
 
     def binary(self, name: str, x: Value, y: Value) -> Value:
-        """An op on two values of one type; identities with splats (x + 0, x * 1, x / 1) fold."""
-        neutral = {"add": 0, "mul": 1, "sub": 0, "div": 1}.get(name)
+        """An op on two values of one type; identities with splats (x + 0, x * 1, x / 1, x & true) fold."""
+        neutral = {"add": 0, "mul": 1, "sub": 0, "div": 1, "logical_and": True, "logical_or": False}.get(name)
         if splat(y) == neutral and neutral is not None:
             return x
-        if name in ("add", "mul") and splat(x) == neutral:
+        if name in ("add", "mul", "logical_and", "logical_or") and splat(x) == neutral:
             return y
         return self._elementwise(name, [x, y], x.type.dtype)
 

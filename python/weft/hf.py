@@ -6,6 +6,7 @@ Everything here goes through transformers' Auto classes and its interfaces for a
 
 import inspect
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from weft.initialization import buffer_values, parameter_inits
 from weft.model import Batch, Model
 
 ATTENTION = "weft"  # the name our attention is registered under
+Mask = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]  # of batch, head, query, key
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,12 @@ def load_config(path: str | Path) -> object:
         raise WeftError(f'"{file}" is not a configuration transformers accepts: {error}', exit_code=INPUT_FILE) from error
 
 
-def build_module(config: object, weights: Weights, *, attention: str = "sdpa") -> torch.nn.Module:
-    """The causal language model of a configuration in fp32, in training mode."""
+def build_module(config: object, weights: Weights, *, attention: str | None = None) -> torch.nn.Module:
+    """The causal language model of a configuration in fp32, in training mode; by default with transformers' own attention."""
     from transformers import AutoModelForCausalLM
 
+    if attention is None:  # scaled_dot_product_attention would drop a cap on the scores
+        attention = "eager" if getattr(config, "attn_logit_softcapping", None) else "sdpa"
     options = {"attn_implementation": attention, "dtype": torch.float32}
     if weights.directory is not None:
         return _load_module(config, weights.directory, options).train()
@@ -132,31 +136,52 @@ def _register_attention() -> None:
     AttentionMaskInterface.register(ATTENTION, _mask)
 
 
-def _mask(*, kv_length: int, mask_function: object, local_size: int | None = None, **_: object) -> None:
-    """No mask tensor: only plain causal masks, and windows at least as long as the sequence, are accepted."""
+def _mask(
+    *, batch_size: int, q_length: int, kv_length: int, mask_function: Mask, local_size: int | None = None,
+    device: torch.device | str = "cpu", **_: object,
+) -> torch.Tensor | None:  # fmt: skip
+    """No tensor for a causal mask, nor for a window at least as long as the sequence; others as a comparison of positions."""
     from transformers.masking_utils import causal_mask_function
 
-    if mask_function is not causal_mask_function and (local_size is None or local_size < kv_length):
-        if local_size is not None:
-            raise WeftError(
-                f"windows shorter than the sequence are not supported: got sliding_window = {local_size} for --seq {kv_length}; "
-                f'set "sliding_window": null in the configuration for full attention, or export with --seq {local_size}',
-                exit_code=COMPILE,
-            )
-        name = getattr(mask_function, "__qualname__", str(mask_function))
-        raise WeftError(f'only causal attention masks are supported: got "{name}"', exit_code=COMPILE)
+    if mask_function is causal_mask_function or (local_size is not None and local_size >= kv_length):
+        return None
+    batch, queries, keys = (torch.arange(size, device=device) for size in (batch_size, q_length, kv_length))
+    return mask_function(batch[:, None, None, None], batch[:1, None, None, None], queries[:, None], keys)
 
 
 def _attention(
     module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attention_mask: torch.Tensor | None,
-    dropout: float = 0.0, scaling: float | None = None, is_causal: bool | None = None, **extra: object,
+    dropout: float = 0.0, scaling: float | None = None, is_causal: bool | None = None, softcap: float | None = None,
+    **extra: object,
 ) -> tuple[torch.Tensor, None]:  # fmt: skip
-    for name in ("softcap", "position_bias", "s_aux"):
+    for name in ("position_bias", "s_aux"):
         if extra.get(name) is not None:
             raise WeftError(f'attention with "{name}" is not supported', exit_code=COMPILE)
     causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
+    if softcap is not None:
+        if causal and attention_mask is None:
+            attention_mask = _mask_of_positions(query.shape[2], key.shape[2], query.device)
+        out = _capped(query, key, value, attention_mask, scaling or query.shape[-1] ** -0.5, softcap)
+        return torch.nn.functional.dropout(out, dropout).transpose(1, 2).contiguous(), None
     out = torch.nn.functional.scaled_dot_product_attention(
         query, key, value, attn_mask=attention_mask, dropout_p=dropout, scale=scaling,
         is_causal=causal and attention_mask is None, enable_gqa=query.shape[1] != key.shape[1],
     )  # fmt: skip
     return out.transpose(1, 2).contiguous(), None
+
+
+def _mask_of_positions(queries: int, keys: int, device: torch.device) -> torch.Tensor:
+    return torch.arange(keys, device=device) <= torch.arange(queries, device=device)[:, None]
+
+
+def _capped(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, scale: float, softcap: float
+) -> torch.Tensor:
+    """Attention with capped scores, spelled out as transformers does it: scaled_dot_product_attention has no cap."""
+    groups = query.shape[1] // key.shape[1]
+    if groups > 1:
+        key, value = (x[:, :, None].expand(-1, -1, groups, -1, -1).flatten(1, 2) for x in (key, value))
+    scores = torch.tanh(torch.matmul(query, key.transpose(2, 3)) * scale / softcap) * softcap
+    if mask is not None:
+        scores = scores + torch.where(mask, 0.0, torch.finfo(scores.dtype).min)
+    return torch.matmul(torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype), value)

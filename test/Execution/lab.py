@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from cases import OPTIMIZER, Case
 from safetensors.numpy import save_file
+from twins import Twin, synchronous
 from weft.compare import Comparison, compare_dumps
 from weft.data import Shards, write_tokens
 
@@ -113,6 +114,17 @@ class Lab:
         wide, narrow = (self.reference(model, case.data, case.microbatches, compute) for compute in ("f32", "bf16"))
         return compare_dumps(dump, reference=narrow, wide=wide)
 
+    def notices(self, model: str, case: Case, twin: Twin, folder: Path) -> bool:
+        """Whether a twin, run in place of the case's program, is out of tolerance; the rest of the artefact is as it was."""
+        original = self.artefact(model, case)
+        (folder / "ir").mkdir(parents=True)
+        for name in ("manifest.json", "ir/global.mlirbc", "ir/typed.mlirbc"):
+            (folder / name).symlink_to(original / name)
+        (folder / "ir/scheduled.mlirbc").write_text(twin.text)
+        dump = self.simulate(folder, case, codes=(0, 4))
+        assert (dump / "loss.json").exists(), f"the twin did not run: {twin.what}"
+        return not self.compare(dump, model, case).agree
+
     def require_parity(self, dump: Path, model: str, case: Case) -> None:
         """Notes the worst tensor, and fails if one is out of tolerance."""
         comparison = self.compare(dump, model, case)
@@ -121,6 +133,11 @@ class Lab:
             {"mesh": case.name, "model": model, "how": dump.name, "worst": worst.name, "of tolerance": round(worst.ratio, 4)}
         )  # fmt: skip
         assert comparison.agree, f"{case.name}, {model}, {dump.name}\n{comparison.table()}"
+
+
+def scheduled_text(artefact: Path) -> str:
+    """The scheduled program of an artefact, with plain collectives only."""
+    return synchronous(run(BUILD / "bin/weft-opt", artefact / "ir/scheduled.mlirbc"))
 
 
 def _config(model: str) -> Path:

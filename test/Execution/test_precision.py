@@ -54,9 +54,11 @@ def test_processes(lab: Lab, case: Case) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("model", ["tiny-tied", "tiny-mistral", "tiny-gemma2"])
 @pytest.mark.parametrize("case", CASES[:2], ids=lambda case: case.name)
-def test_processes_with_tied_embeddings(lab: Lab, case: Case) -> None:
-    _require(lab, lab.train(lab.artefact("tiny-tied", case), case), "tiny-tied", case)
+def test_processes_of_other_models(lab: Lab, model: str, case: Case) -> None:
+    """Tied embeddings; sliding windows; capped scores."""
+    _require(lab, lab.train(lab.artefact(model, case), case), model, case)
 
 
 def test_missing_collective_is_noticed(lab: Lab, tmp_path: Path) -> None:

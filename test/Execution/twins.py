@@ -76,6 +76,14 @@ def drop_rotary(text: str) -> Twin:
     raise ValueError("the program has no rotary embedding")
 
 
+def change_number(text: str, *, attribute: str, value: str) -> Twin:
+    """Gives an attribute another value wherever it is."""
+    changed, count = re.subn(rf"\b{attribute} = [^ ]+ :", f"{attribute} = {value} :", text)
+    if not count:
+        raise ValueError(f"no op has the attribute {attribute}")
+    return Twin(f"{attribute} = {value} in {count} ops", changed)
+
+
 def _bare(line: str) -> str:
     """A line without its location and attribute dictionary."""
     line = re.sub(r" loc\(.*\)$", "", line)

@@ -29,6 +29,15 @@ func.func @attention(%q: tensor<2x4x3x8xf32>, %k: tensor<2x2x5x8xf32>, %v: tenso
   return
 }
 
+// CHECK-LABEL: func.func @attention_of_documents
+func.func @attention_of_documents(%q: tensor<2x4x3x8xf32>, %k: tensor<2x2x5x8xf32>, %qp: tensor<3xi64>, %kp: tensor<5xi64>, %qd: tensor<2x3xi64>, %kd: tensor<2x5xi64>) {
+  // CHECK: %[[OUT:.*]], %[[LSE:.*]] = nn.attention %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %[[QD:.*]], %[[KD:.*]] {causal, scale = 1.250000e-01 : f64, softcap = 5.000000e+01 : f64, window = 2 : i64} : (tensor<2x4x3x8xf32>, tensor<2x2x5x8xf32>, tensor<2x2x5x8xf32>, tensor<3xi64>, tensor<5xi64>, tensor<2x3xi64>, tensor<2x5xi64>) -> (tensor<2x4x3x8xf32>, tensor<2x4x3xf32>)
+  %out, %lse = nn.attention %q, %k, %k, %qp, %kp, %qd, %kd {scale = 0.125 : f64, causal, window = 2 : i64, softcap = 50.0 : f64} : (tensor<2x4x3x8xf32>, tensor<2x2x5x8xf32>, tensor<2x2x5x8xf32>, tensor<3xi64>, tensor<5xi64>, tensor<2x3xi64>, tensor<2x5xi64>) -> (tensor<2x4x3x8xf32>, tensor<2x4x3xf32>)
+  // CHECK: nn.attention_grad %[[OUT]], %{{.*}}, %{{.*}}, %{{.*}}, %[[OUT]], %[[LSE]], %{{.*}}, %{{.*}}, %[[QD]], %[[KD]] {causal, scale = 1.250000e-01 : f64, softcap = 5.000000e+01 : f64, window = 2 : i64} :
+  %dq, %dk, %dv = nn.attention_grad %out, %q, %k, %k, %out, %lse, %qp, %kp, %qd, %kd {scale = 0.125 : f64, causal, window = 2 : i64, softcap = 50.0 : f64} : (tensor<2x4x3x8xf32>, tensor<2x4x3x8xf32>, tensor<2x2x5x8xf32>, tensor<2x2x5x8xf32>, tensor<2x4x3x8xf32>, tensor<2x4x3xf32>, tensor<3xi64>, tensor<5xi64>, tensor<2x3xi64>, tensor<2x5xi64>) -> (tensor<2x4x3x8xf32>, tensor<2x2x5x8xf32>, tensor<2x2x5x8xf32>)
+  return
+}
+
 // CHECK-LABEL: func.func @embedding
 func.func @embedding(%ids: tensor<2x3xi64>, %table: tensor<16x8xf32>, %offset: tensor<i64>) {
   // CHECK: %[[ROWS:.*]] = nn.embedding %{{.*}}, %{{.*}} : (tensor<2x3xi64>, tensor<16x8xf32>) -> tensor<2x3x8xf32>

@@ -3,111 +3,11 @@
 // Attention and its gradient against formulas in double: grouped heads, odd
 // sizes, positions in any order, rows without keys.
 
-#include "KernelHarness.h"
+#include "AttentionFormulas.h"
 
 using namespace weft;
 
 namespace {
-
-using Doubles = std::vector<double>;
-
-struct Data {
-  Floats q, k, v, dout, out, lse, dq, dk, dv;
-  Ints queryPositions, keyPositions;
-};
-
-Data makeData(const AttentionSpec &s) {
-  int64_t rows = s.batch * s.heads * s.queries;
-  int64_t keys = s.batch * s.kvHeads * s.keys;
-  Data d;
-  d.q = randomFloats(rows * s.width, 1);
-  d.k = randomFloats(keys * s.width, 2);
-  d.v = randomFloats(keys * s.width, 3);
-  d.dout = randomFloats(rows * s.width, 4);
-  for (float &value : d.q)
-    value *= 4;
-  d.out.assign(rows * s.width, 9.0f);
-  d.lse.assign(rows, 9.0f);
-  d.dq = d.out;
-  d.dk.assign(keys * s.width, 9.0f);
-  d.dv = d.dk;
-  for (int64_t i = 0; i < s.queries; ++i)
-    d.queryPositions.push_back(i);
-  for (int64_t i = 0; i < s.keys; ++i)
-    d.keyPositions.push_back(i);
-  return d;
-}
-
-void run(Harness &harness, const AttentionSpec &s, Data &d) {
-  std::vector<char> scratch(attentionScratchBytes(s, harness.target),
-                            char(0xff)),
-      gradScratch(attentionGradScratchBytes(s, harness.target), char(0xff));
-  harness.run("forward", d.q, d.k, d.v, d.queryPositions, d.keyPositions, d.out,
-              d.lse, scratch);
-  harness.run("backward", d.dout, d.q, d.k, d.v, d.out, d.lse, d.queryPositions,
-              d.keyPositions, d.dq, d.dk, d.dv, gradScratch);
-}
-
-struct Expected {
-  Doubles out, lse, dq, dk, dv;
-};
-
-/// One query row: its probabilities, output, and share of all gradients.
-void expectRow(const AttentionSpec &s, const Data &d, int64_t row,
-               Expected &want) {
-  int64_t query = row % s.queries, head = row / s.queries % s.heads,
-          batch = row / s.queries / s.heads, w = s.width;
-  int64_t kv = (batch * s.kvHeads + head / (s.heads / s.kvHeads)) * s.keys;
-  Doubles p(s.keys, 0.0), dp(s.keys, 0.0);
-  double sum = 0, delta = 0;
-  for (int64_t t = 0; t < s.keys; ++t) {
-    if (s.causal && d.keyPositions[t] > d.queryPositions[query])
-      continue;
-    double score = 0;
-    for (int64_t i = 0; i < w; ++i)
-      score += double(d.q[row * w + i]) * d.k[(kv + t) * w + i];
-    sum += p[t] = std::exp(score * s.scale);
-  }
-  want.lse[row] = std::log(sum);
-  for (int64_t t = 0; t < s.keys; ++t) {
-    p[t] = sum == 0 ? 0 : p[t] / sum;
-    for (int64_t i = 0; i < w; ++i) {
-      want.out[row * w + i] += p[t] * d.v[(kv + t) * w + i];
-      dp[t] += double(d.dout[row * w + i]) * d.v[(kv + t) * w + i];
-      want.dv[(kv + t) * w + i] += p[t] * d.dout[row * w + i];
-    }
-    delta += p[t] * dp[t];
-  }
-  for (int64_t t = 0; t < s.keys; ++t)
-    for (int64_t i = 0; i < w; ++i) {
-      double ds = p[t] * (dp[t] - delta) * s.scale;
-      want.dq[row * w + i] += ds * d.k[(kv + t) * w + i];
-      want.dk[(kv + t) * w + i] += ds * d.q[row * w + i];
-    }
-}
-
-void compare(const AttentionSpec &s, const Data &d, const std::string &what) {
-  Expected want;
-  int64_t rows = s.batch * s.heads * s.queries;
-  want.out.resize(d.q.size());
-  want.dq.resize(d.q.size());
-  want.lse.resize(rows);
-  want.dk.resize(d.k.size());
-  want.dv.resize(d.k.size());
-  for (int64_t row = 0; row < rows; ++row)
-    expectRow(s, d, row, want);
-  Floats lse = d.lse;
-  for (int64_t row = 0; row < rows; ++row)
-    if (std::isinf(want.lse[row])) {
-      EXPECT_EQ(lse[row], -INFINITY) << what;
-      lse[row] = want.lse[row] = 0;
-    }
-  EXPECT_LT(relativeError(d.out, want.out), 2e-6) << what;
-  EXPECT_LT(relativeError(lse, want.lse), 2e-6) << what;
-  EXPECT_LT(relativeError(d.dq, want.dq), 5e-6) << what;
-  EXPECT_LT(relativeError(d.dk, want.dk), 5e-6) << what;
-  EXPECT_LT(relativeError(d.dv, want.dv), 5e-6) << what;
-}
 
 const AttentionSpec specs[] = {
     {2, 4, 2, 17, 17, 32, 0.2, true}, {1, 2, 2, 100, 100, 64, 0.125, true},
@@ -117,24 +17,7 @@ const AttentionSpec specs[] = {
 };
 
 TEST(Attention, EqualsItsFormulasOnEveryVectorWidth) {
-  for (auto [i, spec] : llvm::enumerate(specs)) {
-    std::vector<Data> results;
-    for (const char *cpu : {"native", "x86-64-v3"}) {
-      Harness harness(cpu);
-      emitAttention(harness.site("forward"), spec);
-      emitAttentionGrad(harness.site("backward"), spec);
-      ASSERT_NO_FATAL_FAILURE(harness.build());
-      Data d = makeData(spec);
-      run(harness, spec, d);
-      compare(spec, d, numbered(cpu, i));
-      results.push_back(d);
-    }
-    EXPECT_TRUE(sameBits(results[0].out, results[1].out)) << i;
-    EXPECT_TRUE(sameBits(results[0].lse, results[1].lse)) << i;
-    EXPECT_TRUE(sameBits(results[0].dq, results[1].dq)) << i;
-    EXPECT_TRUE(sameBits(results[0].dk, results[1].dk)) << i;
-    EXPECT_TRUE(sameBits(results[0].dv, results[1].dv)) << i;
-  }
+  compareEverywhere(specs);
 }
 
 TEST(Attention, FollowsPositionsInAnyOrder) {

@@ -258,9 +258,8 @@ TEST(Bf16, ReductionsSumInF32) {
   EXPECT_TRUE(sameBits(got, want));
 }
 
-TEST(Bf16, AttentionRoundsOnce) {
-  Harness harness;
-  AttentionSpec spec = {2, 4, 2, 70, 70, 20, 0.3, true, harness.f32()};
+/// A gradient and its output in bf16 are those of f32, rounded.
+void compareAttention(Harness &harness, AttentionSpec spec) {
   AttentionSpec narrow = spec;
   narrow.type = harness.bf16();
   emitAttention(harness.site("wideF"), spec);
@@ -294,6 +293,17 @@ TEST(Bf16, AttentionRoundsOnce) {
   EXPECT_TRUE(sameBits(dqN, rounded(dq)));
   EXPECT_TRUE(sameBits(dkN, rounded(dk)));
   EXPECT_TRUE(sameBits(dvN, rounded(dv)));
+}
+
+TEST(Bf16, AttentionRoundsOnce) {
+  Harness harness;
+  compareAttention(harness, {2, 4, 2, 70, 70, 20, 0.3, true, harness.f32()});
+}
+
+TEST(Bf16, AttentionOfAWindowRoundsOnce) {
+  Harness harness;
+  compareAttention(harness,
+                   {2, 4, 2, 70, 70, 20, 0.3, true, harness.f32(), 9, 1.5});
 }
 
 } // namespace

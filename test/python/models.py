@@ -57,6 +57,26 @@ def classifier() -> Made:
     return Classifier(), batch, loss
 
 
+class Masked(nn.Module):
+    """Attends within a window and a document, by a mask that is made as transformers makes its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.head = nn.Embedding(32, 16), nn.Linear(16, 32, bias=False)
+
+    def forward(self, tokens: torch.Tensor, documents: torch.Tensor) -> torch.Tensor:
+        query = self.embed(tokens).view(2, 5, 4, 4).transpose(1, 2)
+        sample, q, k = torch.arange(2)[:, None, None, None], torch.arange(5)[None, None, :, None], torch.arange(5)
+        mask = (k <= q) & (k > q - 3) & (documents[sample, q] == documents[sample, k]) & torch.ones_like(tokens, dtype=torch.bool)[sample, k]
+        out = F.scaled_dot_product_attention(query, query[:, ::2], query[:, ::2], attn_mask=mask, enable_gqa=True)
+        return self.head(out.transpose(1, 2).reshape(2, 5, 16))
+
+
+def masked() -> Made:
+    batch = {name: torch.zeros(2, 5, dtype=torch.long) for name in ("tokens", "labels", "documents")}
+    return Masked(), batch, lambda output, batch: F.cross_entropy(output.flatten(0, 1), batch["labels"].flatten())
+
+
 class Untranslatable(nn.Module):
     """Operators without a translation, one of them used twice, one of them dead."""
 
@@ -68,7 +88,7 @@ class Untranslatable(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         torch.linalg.qr(x)
         y = torch.cumsum(x * self.weight, 0) + torch.cumsum(x, 1)
-        return self.drop(y).sort(dim=0).values
+        return self.drop(y)[3 - torch.arange(4)].sort(dim=0).values
 
 
 def untranslatable() -> Made:

@@ -103,14 +103,17 @@ def test_incomplete_weights_are_refused(tiny: Exported, tmp_path: Path) -> None:
     assert run.code == 3 and "cannot be loaded" in run.err
 
 
-def test_windows_are_refused_with_the_remedy(tmp_path: Path) -> None:
-    """The key of the configuration is named, not the function that makes the mask; a window as long as the sequence is none."""
+def test_windows_are_comparisons_of_positions(tmp_path: Path) -> None:
+    """A window as long as the sequence is none; a shorter one is left to the compiler, without a table of what counts."""
     config = json.loads((EXAMPLES / "tiny.json").read_text()) | {"model_type": "mistral", "sliding_window": 8}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    run = run_main(main, "--hf", tmp_path, "--weights", "none", "--batch", 2, "--seq", 16, "-o", tmp_path / "m")
-    assert run.code == 4
-    assert 'got sliding_window = 8 for --seq 16; set "sliding_window": null in the configuration' in run.err
-    assert run_main(main, "--hf", tmp_path, "--weights", "none", "--batch", 2, "--seq", 8, "-o", tmp_path / "m").code == 0
+    options = ("--hf", tmp_path, "--weights", "none", "--batch", 2, "-o", tmp_path / "m", "--seq")
+    assert run_main(main, *options, 8).code == 0
+    text = (tmp_path / "m/model.mlir").read_text()
+    assert text.count("nn.attention ") == 2 and "nn.softmax" not in text
+    assert run_main(main, *options, 16).code == 0
+    text = (tmp_path / "m/model.mlir").read_text()
+    assert text.count("nn.softmax") == 2 and text.count("nn.compare gt") == 1 and "dense<[" not in text
 
 
 def test_unwritable_output(tmp_path: Path) -> None:

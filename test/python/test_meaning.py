@@ -19,6 +19,8 @@ SMALL = {
 _GPT2 = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 32, "resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0}
 KINDS = {
     "qwen2": {}, "qwen3": {"head_dim": 8}, "gemma": {"head_dim": 8}, "olmo2": {}, "phi3": {}, "gpt_neox": {}, "gpt2": _GPT2,
+    "mistral": {"sliding_window": 5},
+    "gemma2": {"head_dim": 8, "sliding_window": 5, "attn_logit_softcapping": 2.0, "query_pre_attn_scalar": 8},
 }  # fmt: skip
 
 
@@ -60,12 +62,12 @@ def test_kinds_of_models(kind: str, tmp_path: Path) -> None:
     _check_config(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["regression", "classifier"])
+@pytest.mark.parametrize("name", ["regression", "classifier", "masked"])
 def test_modules(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(__file__).parent)
     torch.manual_seed(5)
     model = from_function(f"models:{name}")
     batch = {
-        key: torch.randn(x.shape) if x.is_floating_point() else torch.randint(0, 32, x.shape) for key, x in model.batch.items()
+        key: torch.randn(x.shape) if x.is_floating_point() else torch.randint(0, 3 if key == "documents" else 32, x.shape) for key, x in model.batch.items()
     }  # fmt: skip
     _check(model, batch, model.loss(model.module, batch), model.module)

@@ -234,23 +234,28 @@ mlir::func::FuncOp emitCrossEntropyGrad(const KernelSite &site, mlir::Type type,
 
 /// q [batch, heads, queries, width]; k, v [batch, kvHeads, keys, width];
 /// positions i64 [queries] and [keys]. With `causal` a key counts if its
-/// position is at most the query's. A row without keys gives 0, lse -inf and
-/// zero gradients.
+/// position is at most the query's, with `window` if it is moreover above the
+/// query's - window; with `documents`, only where the ids, i64
+/// [batch, queries] and [batch, keys], are equal. `softcap` c makes a score s
+/// c * tanh(s / c). A row without keys gives 0, lse -inf and zero gradients.
 struct AttentionSpec {
   int64_t batch, heads, kvHeads, queries, keys, width;
   double scale;
   bool causal;
   /// Of q, k, v, out and their cotangents in memory: f32 or bf16; f32 if null.
   mlir::Type type = {};
+  std::optional<int64_t> window = {}; // with `causal` only
+  std::optional<double> softcap = {};
+  bool documents = false;
 };
 int64_t attentionScratchBytes(const AttentionSpec &spec,
                               const TargetInfo &target);
-/// (q, k, v, qpos, kpos, out, lse, scratch)
+/// (q, k, v, qpos, kpos[, qdocs, kdocs], out, lse, scratch)
 mlir::func::FuncOp emitAttention(const KernelSite &site,
                                  const AttentionSpec &spec);
 int64_t attentionGradScratchBytes(const AttentionSpec &spec,
                                   const TargetInfo &target);
-/// (dout, q, k, v, out, lse, qpos, kpos, dq, dk, dv, scratch)
+/// (dout, q, k, v, out, lse, qpos, kpos[, qdocs, kdocs], dq, dk, dv, scratch)
 mlir::func::FuncOp emitAttentionGrad(const KernelSite &site,
                                      const AttentionSpec &spec);
 

@@ -20,11 +20,12 @@ class Weft_Pass<string flag> : Pass<flag, "::mlir::ModuleOp"> {
 def RecognizeCompositesPass : Weft_Pass<"nn-recognize-composites"> {
   let summary = "turn decomposed forms into composite ops";
   let description = [{
-    Norms, rotary embeddings, softmax and cross-entropy written in elementary
-    ops become `nn.rms_norm` and so on, which have a better kernel or a better
-    sharding rule than their parts. The forms are functions in
+    Norms, rotary embeddings, softmax, attention and cross-entropy written in
+    elementary ops become `nn.rms_norm` and so on, which have a better kernel or
+    a better sharding rule than their parts. The forms are functions in
     lib/Transforms/Composites.mlir, embedded in the compiler; its head says how
-    they are read. Looks through `nn.boundary`; parts that something else uses
+    they are read. A mask of attention becomes `causal`, `window` and documents;
+    attention with any other mask stays as it is. Looks through `nn.boundary`; parts that something else uses
     stay.
   }];
   let options = [

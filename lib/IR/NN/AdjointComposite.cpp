@@ -97,8 +97,8 @@ static std::pair<Value, Value> lseCotangents(Expressions &e, AttentionOp op,
   Value weights = e.exp(e.sub(scores, overKeys(op.getLse())));
   if (parts.mask)
     weights = e.selectOrZero(parts.mask, weights);
-  Value dscores =
-      e.scale(e.mul(weights, overKeys(g)), op.getScale().convertToDouble());
+  Value dscores = productCotangent(e, parts, e.mul(weights, overKeys(g)),
+                                   op.getScale().convertToDouble());
   Type narrow = plainType(op.getQuery()).getElementType();
   Value dquery = e.contract("bkgst,bktd->bkgsd", dscores, op.getKey(), narrow);
   Value dkey = e.contract("bkgst,bkgsd->bktd", dscores, parts.query, narrow);
@@ -114,7 +114,8 @@ SmallVector<Value> AttentionOp::buildAdjoint(OpBuilder &builder,
         builder, e.loc, plainType(getQuery()), plainType(getKey()),
         plainType(getValue()), dout, getQuery(), getKey(), getValue(),
         getResult(), getLse(), getQueryPositions(), getKeyPositions(),
-        getScaleAttr(), getCausalAttr());
+        getDocuments(), getScaleAttr(), getCausalAttr(), getWindowAttr(),
+        getSoftcapAttr());
     llvm::copy(grad.getResults(), operands.begin());
   }
   if (Value dlse = cotangents[1]) {

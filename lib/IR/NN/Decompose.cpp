@@ -102,6 +102,34 @@ SmallVector<Value> RotaryOp::decompose(OpBuilder &builder) {
 // Attention
 //===----------------------------------------------------------------------===//
 
+/// Where a key counts, of the shape of `scores`, [B, K, G, S, T]; null if every
+/// key does.
+template <typename OpT>
+static Value attentionMask(Expressions &e, OpT op, Value scores) {
+  ArrayRef<int64_t> shape = plainType(scores).getShape();
+  Value mask;
+  if (op.getCausal()) {
+    Value queries =
+        e.broadcast(op.getQueryPositions(), shape.take_back(2), {0});
+    Value keys = e.broadcast(op.getKeyPositions(), shape.take_back(2), {1});
+    mask = e.compare(Predicate::le, keys, queries);
+    if (std::optional<uint64_t> window = op.getWindow()) {
+      Value first = e.addConstant(queries, -static_cast<double>(*window));
+      mask =
+          e.binary<LogicalAndOp>(mask, e.compare(Predicate::gt, keys, first));
+    }
+    mask = e.broadcast(mask, shape, {3, 4});
+  }
+  if (op.getDocuments().empty())
+    return mask;
+  SmallVector<int64_t> pairs = {shape[0], shape[3], shape[4]}; // [B, S, T]
+  Value same =
+      e.compare(Predicate::eq, e.broadcast(op.getDocuments()[0], pairs, {0, 1}),
+                e.broadcast(op.getDocuments()[1], pairs, {0, 2}));
+  same = e.broadcast(same, shape, {0, 3, 4});
+  return mask ? e.binary<LogicalAndOp>(mask, same) : same;
+}
+
 template <typename OpT>
 AttentionScores weft::nn::attentionScores(Expressions &e, OpT op) {
   ArrayRef<int64_t> q = plainType(op.getQuery()).getShape();
@@ -114,15 +142,22 @@ AttentionScores weft::nn::attentionScores(Expressions &e, OpT op) {
       e.contract("bkgsd,bktd->bkgst", result.query, op.getKey(),
                  isNarrowFloat(type) ? e.builder.getF32Type() : type);
   result.scores = e.scale(products, op.getScale().convertToDouble());
-  if (!op.getCausal())
-    return result;
-  Value queries = e.broadcast(op.getQueryPositions(), {q[2], k[2]}, {0});
-  Value keys = e.broadcast(op.getKeyPositions(), {q[2], k[2]}, {1});
-  result.mask = e.broadcast(e.compare(Predicate::le, keys, queries),
-                            plainType(result.scores).getShape(), {3, 4});
+  if (std::optional<APFloat> softcap = op.getSoftcap()) {
+    double cap = softcap->convertToDouble();
+    Value turned = e.unary<TanhOp>(e.scale(result.scores, 1 / cap));
+    result.scores = e.scale(turned, cap);
+    result.slope = e.sub(e.constant(turned, 1), e.mul(turned, turned));
+  }
+  result.mask = attentionMask(e, op, result.scores);
   return result;
 }
 template AttentionScores weft::nn::attentionScores(Expressions &, AttentionOp);
+
+Value weft::nn::productCotangent(Expressions &e, const AttentionScores &parts,
+                                 Value dscores, double scale) {
+  Value scaled = e.scale(dscores, scale);
+  return parts.slope ? e.mul(scaled, parts.slope) : scaled;
+}
 
 SmallVector<Value> AttentionOp::decompose(OpBuilder &builder) {
   Expressions e = partsOf(*this, builder);
@@ -165,8 +200,9 @@ SmallVector<Value> AttentionGradOp::decompose(OpBuilder &builder) {
   Value dout = e.reshape(getDout(), plainType(parts.query).getShape());
   Value dweights = e.contract("bkgsd,bktd->bkgst", dout, getValue(), type);
   Value mean = e.reduceSum(e.mul(e.widen(getDout()), e.widen(getOut())), 3);
-  Value dscores = e.scale(e.mul(weights, e.sub(dweights, overKeys(mean))),
-                          getScale().convertToDouble());
+  Value dscores = productCotangent(
+      e, parts, e.mul(weights, e.sub(dweights, overKeys(mean))),
+      getScale().convertToDouble());
   Type own = plainType(getQuery()).getElementType();
   Value dquery = e.contract("bkgst,bktd->bkgsd", dscores, getKey(), own);
   return {e.reshape(dquery, plainType(getQuery()).getShape()),

@@ -48,6 +48,7 @@ namespace {
 /// kv heads and the group of query heads that shares one.
 struct AttentionFactors {
   TensorFactors query, key, lse, queryPositions, keyPositions;
+  TensorFactors queryDocuments, keyDocuments;
 
   AttentionFactors(RuleBuilder &rule, ArrayRef<int64_t> q, ArrayRef<int64_t> k,
                    FactorKind rowKind) {
@@ -65,6 +66,15 @@ struct AttentionFactors {
     lse = {{batch}, heads, {rows}};
     queryPositions = {{rows}};
     keyPositions = {{keys}};
+    queryDocuments = {{batch}, {rows}};
+    keyDocuments = {{batch}, {keys}};
+  }
+
+  /// The operands that say which keys count, which both ops have last.
+  void addMask(RuleBuilder &rule, ValueRange documents) const {
+    rule.operand(queryPositions).operand(keyPositions);
+    if (!documents.empty())
+      rule.operand(queryDocuments).operand(keyDocuments);
   }
 };
 } // namespace
@@ -74,7 +84,7 @@ ShardingRule AttentionOp::getShardingRule() {
   AttentionFactors f(rule, shapeOf(getQuery()), shapeOf(getKey()),
                      FactorKind::Parallel);
   rule.operand(f.query).operand(f.key).operand(f.key);
-  rule.operand(f.queryPositions).operand(f.keyPositions);
+  f.addMask(rule, getDocuments());
   return rule.result(f.query).result(f.lse).take();
 }
 
@@ -85,7 +95,7 @@ ShardingRule AttentionGradOp::getShardingRule() {
                      FactorKind::Reduced);
   rule.operand(f.query).operand(f.query).operand(f.key).operand(f.key);
   rule.operand(f.query).operand(f.lse);
-  rule.operand(f.queryPositions).operand(f.keyPositions);
+  f.addMask(rule, getDocuments());
   rule.result(f.query).result(f.key).result(f.key);
   return rule.linear({0}).take();
 }

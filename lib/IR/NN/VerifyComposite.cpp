@@ -113,6 +113,42 @@ static LogicalResult verifyGroups(Operation *op, Value query, Value key) {
          << numHeads << " and " << numKvHeads;
 }
 
+/// What says which keys count: the forward op's C3, C5 and C6; and its C7.
+template <typename OpT> static LogicalResult verifyMask(OpT op) {
+  ArrayRef<int64_t> query = shapeOf(op.getQuery()), key = shapeOf(op.getKey());
+  // C3
+  if (failed(expectShape(op, "query_positions", op.getQueryPositions(),
+                         query[2])) ||
+      failed(expectShape(op, "key_positions", op.getKeyPositions(), key[2])))
+    return failure();
+  // C5
+  ValueRange documents = op.getDocuments();
+  if (!documents.empty() && documents.size() != 2)
+    return op.emitOpError("number of documents is wrong: got ")
+           << documents.size() << ", expected 0 or 2";
+  if (!documents.empty() &&
+      (failed(expectShape(op, "query documents", documents[0],
+                          {query[0], query[2]})) ||
+       failed(
+           expectShape(op, "key documents", documents[1], {query[0], key[2]}))))
+    return failure();
+  // C6
+  if (std::optional<uint64_t> window = op.getWindow()) {
+    if (static_cast<int64_t>(*window) < 1)
+      return op.emitOpError("window is too small: got ")
+             << static_cast<int64_t>(*window) << ", expected at least 1";
+    if (!op.getCausal())
+      return op.emitOpError("window belongs to causal attention: got window ")
+             << *window << " without \"causal\"";
+  }
+  // C7
+  std::optional<APFloat> softcap = op.getSoftcap();
+  if (softcap && !(softcap->convertToDouble() > 0))
+    return op.emitOpError("softcap is wrong: got ")
+           << softcap->convertToDouble() << ", expected a number above 0";
+  return success();
+}
+
 LogicalResult AttentionOp::verify() {
   Value query = getQuery(), key = getKey();
   // C1
@@ -121,11 +157,8 @@ LogicalResult AttentionOp::verify() {
   // C2
   if (failed(verifyGroups(*this, query, key)))
     return failure();
-  // C3
-  if (failed(expectShape(*this, "query_positions", getQueryPositions(),
-                         shapeOf(query)[2])) ||
-      failed(expectShape(*this, "key_positions", getKeyPositions(),
-                         shapeOf(key)[2])))
+  // C3, C5, C6, C7
+  if (failed(verifyMask(*this)))
     return failure();
   // C4
   if (failed(expectLike(*this, "the result", getResult(), query)))
@@ -135,13 +168,9 @@ LogicalResult AttentionOp::verify() {
 
 LogicalResult AttentionGradOp::verify() {
   Value query = getQuery(), key = getKey();
-  // C1, with the forward op's C1 to C3 and the lse of its C4
+  // C1, with the forward op's C1 to C7; of C4 the lse
   if (failed(verifyHeads(*this, query, key, getValue())) ||
-      failed(verifyGroups(*this, query, key)) ||
-      failed(expectShape(*this, "query_positions", getQueryPositions(),
-                         shapeOf(query)[2])) ||
-      failed(expectShape(*this, "key_positions", getKeyPositions(),
-                         shapeOf(key)[2])) ||
+      failed(verifyGroups(*this, query, key)) || failed(verifyMask(*this)) ||
       failed(expectShape(*this, "lse", getLse(), leadingShape(query))))
     return failure();
   // C2

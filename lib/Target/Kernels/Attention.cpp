@@ -4,7 +4,8 @@
 // query head and block of queries, one for each lane:
 //
 // 1. scores of the block into row buffers, panels that no query of the block
-//    may see are skipped, only those that not all may see are masked;
+//    may see (too late, too early or of other documents) are skipped, only
+//    those that not all may see are masked;
 // 2. softmax of whole rows: exact maximum, 64 partials, lse; the last steps of
 //    all rows' reductions are done at once, a row a lane;
 // 3. out = (P V) / sum, one chain over keys.
@@ -23,13 +24,13 @@ namespace weft {
 
 namespace {
 struct ForwardScratch : ScratchPlan {
-  explicit ForwardScratch(const AttentionShape &shape)
+  ForwardScratch(const AttentionSpec &spec, const AttentionShape &shape)
       : panels(take(shape.panels(), 4)), scores(take(shape.rows(), 4)),
         tops(take(shape.blockRows, 4)), sums(take(shape.blockRows, 4)),
         partials(take(shape.blockRows * shape.blockRows, 4)),
-        queries(take(shape.copySize, 4)), positions(*this, shape) {}
+        queries(take(shape.copySize, 4)), mask(*this, spec, shape) {}
   int64_t panels, scores, tops, sums, partials, queries;
-  PositionPlan positions;
+  MaskPlan mask;
 };
 
 class AttentionEmitter {
@@ -37,25 +38,29 @@ public:
   AttentionEmitter(KernelBuilder &b, const AttentionSpec &spec)
       : b(b), spec(spec), shape(spec, b.target, b.target.lanes),
         tiles(b, spec, shape) {
-    ForwardScratch plan(shape);
+    ForwardScratch plan(spec, shape);
     q = b.arg(0), k = b.arg(1), v = b.arg(2);
-    tiles.queryPositions = b.arg(3), tiles.keyPositions = b.arg(4);
-    out = b.arg(5), lse = b.arg(6);
-    panels = b.scratch(7, plan.panels, shape.panels(), b.f32());
-    scores = b.scratch(7, plan.scores, shape.rows(), b.f32());
-    tops = b.scratch(7, plan.tops, shape.blockRows, b.f32());
-    sums = b.scratch(7, plan.sums, shape.blockRows, b.f32());
-    partials =
-        b.scratch(7, plan.partials, shape.blockRows * shape.blockRows, b.f32());
-    plan.positions.bind(tiles, 7);
+    unsigned next = tiles.mask.bindOperands(3);
+    out = b.arg(next), lse = b.arg(next + 1);
+    auto floats = [&](int64_t offset, int64_t count) {
+      return b.scratch(next + 2, offset, count, b.f32());
+    };
+    panels = floats(plan.panels, shape.panels());
+    scores = floats(plan.scores, shape.rows());
+    tops = floats(plan.tops, shape.blockRows);
+    sums = floats(plan.sums, shape.blockRows);
+    partials = floats(plan.partials, shape.blockRows * shape.blockRows);
+    tiles.mask.bindScratch(plan.mask, next + 2);
     if (shape.copySize > 0)
-      queries = b.scratch(7, plan.queries, shape.copySize, b.f32());
+      queries = floats(plan.queries, shape.copySize);
   }
 
   void emit() {
-    tiles.findPositions();
+    tiles.mask.findPositions();
     int64_t group = spec.heads / spec.kvHeads;
     b.loop(spec.batch * spec.kvHeads, 1, [&](Value kvHead) {
+      tiles.mask.beginBatch(
+          arith::DivUIOp::create(b, kvHead, b.index(spec.kvHeads)));
       Value kvBase = b.at(b.index(0), kvHead, spec.keys * spec.width);
       tiles.packPanels(k, kvBase, panels);
       b.loop(group, 1, [&](Value member) {
@@ -72,18 +77,18 @@ private:
     Value first = b.at(row, head, spec.queries);
     Value base = b.at(b.index(0), first, spec.width);
     AttentionTiles::Rows wide = tiles.rowsInF32(q, base, rows, queries);
-    Value end = tiles.forPanels(
-        tiles.highestQuery(row, rows),
+    AttentionTiles::Keys seen = tiles.forPanels(
+        row, rows, kPartials,
         [&](Value key, int64_t keys, Value panel) {
           if (keys < shape.panelWidth)
             hide(key, b.index(0), rows);
           tiles.multiplyPanel(product(row, wide, rows, key, keys, panel));
         },
         [&](Value key) { hide(key, b.index(0), rows); });
-    softmax(first, end, rows);
+    softmax(first, seen, rows);
     forTiles(b, spec.width, b.target.tileCols(), [&](Value d, int64_t cols) {
       forTiles(b, rows, shape.tileRows, [&](Value r, int64_t numRows) {
-        valueTile(b.add(base, d), b.add(kvBase, d), end, r, numRows, cols);
+        valueTile(b.add(base, d), b.add(kvBase, d), seen, r, numRows, cols);
       });
     });
   }
@@ -96,11 +101,10 @@ private:
     p.a = wide.memory, p.aBase = wide.base, p.panels = panels, p.panel = panel;
     p.target = scores, p.key = key, p.firstRow = firstRow;
     p.rows = rows, p.keys = keys;
-    p.finish = [this](Value sum, Value, Value) {
-      return b.mul(sum, b.constantLike(sum, spec.scale));
-    };
+    p.finish = [this](Value sum, Value, Value) { return tiles.scoreOf(sum); };
     p.mask = [=, this](Value score, Value row, Value at) {
-      return b.select(tiles.visible(firstRow, row, at), score, minusInfinity());
+      return b.select(tiles.mask.visible(b.add(firstRow, row), at), score,
+                      minusInfinity());
     };
     p.hidden = [=, this](Value row, int64_t count) { hide(key, row, count); };
     return p;
@@ -117,12 +121,18 @@ private:
   }
 
   /// Replaces scores by exp(score - top); leaves 1 / sum of each row, and lse.
-  void softmax(Value first, Value end, int64_t rows) {
+  void softmax(Value first, const AttentionTiles::Keys &seen, int64_t rows) {
     int64_t lanes = b.target.lanes, width = shape.panelWidth;
-    Value count = b.mul(arith::CeilDivUIOp::create(b, end, b.index(width)),
+    Value count = b.mul(arith::CeilDivUIOp::create(b, seen.end, b.index(width)),
                         b.index(width));
+    Value begin = b.index(0); // a multiple of 64: partials are as from 0 on
+    if (tiles.mask.skipsFirst()) {
+      begin = b.mul(arith::DivUIOp::create(b, seen.begin, b.index(kPartials)),
+                    b.index(kPartials));
+      count = b.sub(count, begin);
+    }
     auto score = [&](Value row, Value at) {
-      return b.add(b.at(b.index(0), row, shape.rowStride), at);
+      return b.add(b.at(begin, row, shape.rowStride), at);
     };
     forRows(rows, [&](Value row) {
       return b.partialsOf(
@@ -164,15 +174,16 @@ private:
     b.store(b.select(empty, zero, scale), sums, b.index(0));
   }
 
-  void valueTile(Value outBase, Value valueBase, Value end, Value row,
-                 int64_t rows, int64_t cols) {
+  void valueTile(Value outBase, Value valueBase,
+                 const AttentionTiles::Keys &seen, Value row, int64_t rows,
+                 int64_t cols) {
     GemmTile tile;
     tile.a = scores;
     tile.aBase = b.at(b.index(0), row, shape.rowStride);
     tile.aRow = shape.rowStride;
     tile.b = v;
     tile.bBase = valueBase;
-    tile.k = {{b.index(0), end, 1, spec.width}};
+    tile.k = {{seen.begin, seen.end, 1, spec.width}};
     tile.unroll = rows == shape.tileRows ? 4 : 1;
     tile.c = out;
     tile.cBase = b.at(outBase, row, spec.width);
@@ -196,22 +207,25 @@ private:
 
 int64_t attentionScratchBytes(const AttentionSpec &spec,
                               const TargetInfo &target) {
-  return ForwardScratch(AttentionShape(spec, target, target.lanes)).size();
+  AttentionShape shape(spec, target, target.lanes);
+  return ForwardScratch(spec, shape).size();
 }
 
 func::FuncOp emitAttention(const KernelSite &site, const AttentionSpec &spec) {
   KernelBuilder b(site);
   b.computeInF32();
-  Type f32 = b.f32(), i64 = b.getI64Type(), type = spec.type ? spec.type : f32;
+  Type f32 = b.f32(), type = spec.type ? spec.type : f32;
   auto query =
       MemRefType::get({spec.batch, spec.heads, spec.queries, spec.width}, type);
   auto key =
       MemRefType::get({spec.batch, spec.kvHeads, spec.keys, spec.width}, type);
   int64_t bytes = attentionScratchBytes(spec, site.target);
-  b.begin({query, key, key, MemRefType::get({spec.queries}, i64),
-           MemRefType::get({spec.keys}, i64), query,
-           MemRefType::get({spec.batch, spec.heads, spec.queries}, f32),
-           MemRefType::get({bytes}, b.getI8Type())});
+  SmallVector<Type> types = {query, key, key};
+  AttentionMask::addTypes(b, spec, types);
+  types.append({query,
+                MemRefType::get({spec.batch, spec.heads, spec.queries}, f32),
+                MemRefType::get({bytes}, b.getI8Type())});
+  b.begin(types);
   AttentionEmitter(b, spec).emit();
   return b.finish();
 }

@@ -39,15 +39,18 @@ struct BackwardScratch : ScratchPlan {
         valuePanels(take(shape.panels(), 4)), p(take(shape.rows(), 4)),
         ds(take(shape.rows(), 4)), delta(take(shape.blockRows, 4)),
         partials(take(shape.blockRows * kPartials, 4)),
-        starts(take(shape.numPanels, 8)),
+        slopes(take(spec.softcap ? shape.rows() : 0, 4)),
+        starts(take(shape.numPanels, 8)), stops(take(shape.numPanels, 8)),
+        begins(take(shape.blockRows / shape.tileRows, 8)),
         ends(take(shape.blockRows / shape.tileRows, 8)),
         queries(take(shape.copySize, 4)), gradients(take(shape.copySize, 4)),
         dk(take(roundsKeys(spec) ? spec.keys * spec.width : 0, 4)),
         dv(take(roundsKeys(spec) ? spec.keys * spec.width : 0, 4)),
-        positions(*this, shape) {}
-  int64_t keyPanels, valuePanels, p, ds, delta, partials, starts, ends;
+        mask(*this, spec, shape) {}
+  int64_t keyPanels, valuePanels, p, ds, delta, partials, slopes;
+  int64_t starts, stops, begins, ends;
   int64_t queries, gradients, dk, dv;
-  PositionPlan positions;
+  MaskPlan mask;
 };
 
 /// One block of queries of one head.
@@ -68,10 +71,10 @@ public:
     BackwardScratch plan(spec, shape);
     dout = b.arg(0), q = b.arg(1), k = b.arg(2), v = b.arg(3);
     out = b.arg(4), lse = b.arg(5);
-    tiles.queryPositions = b.arg(6), tiles.keyPositions = b.arg(7);
-    dq = b.arg(8), dk = b.arg(9), dv = b.arg(10);
+    unsigned next = tiles.mask.bindOperands(6);
+    dq = b.arg(next), dk = b.arg(next + 1), dv = b.arg(next + 2);
     auto floats = [&](int64_t offset, int64_t count) {
-      return b.scratch(11, offset, count, b.f32());
+      return b.scratch(next + 3, offset, count, b.f32());
     };
     keyPanels = floats(plan.keyPanels, shape.panels());
     valuePanels = floats(plan.valuePanels, shape.panels());
@@ -79,12 +82,16 @@ public:
     ds = floats(plan.ds, shape.rows());
     delta = floats(plan.delta, shape.blockRows);
     partials = floats(plan.partials, shape.blockRows * kPartials);
+    if (spec.softcap)
+      slopes = floats(plan.slopes, shape.rows());
     auto indices = [&](int64_t offset, int64_t count) {
-      return b.scratch(11, offset, count, b.getIndexType());
+      return b.scratch(next + 3, offset, count, b.getIndexType());
     };
     starts = indices(plan.starts, shape.numPanels);
+    stops = indices(plan.stops, shape.numPanels);
+    begins = indices(plan.begins, shape.blockRows / shape.tileRows);
     ends = indices(plan.ends, shape.blockRows / shape.tileRows);
-    plan.positions.bind(tiles, 11);
+    tiles.mask.bindScratch(plan.mask, next + 3);
     dkSums = dk, dvSums = dv;
     if (!roundsKeys(spec))
       return;
@@ -95,9 +102,11 @@ public:
   }
 
   void emit() {
-    tiles.findPositions();
+    tiles.mask.findPositions();
     int64_t group = spec.heads / spec.kvHeads, size = spec.keys * spec.width;
     b.loop(spec.batch * spec.kvHeads, 1, [&](Value kvHead) {
+      tiles.mask.beginBatch(
+          arith::DivUIOp::create(b, kvHead, b.index(spec.kvHeads)));
       Value kvBase = b.at(b.index(0), kvHead, size);
       tiles.packPanels(k, kvBase, keyPanels);
       tiles.packPanels(v, kvBase, valuePanels);
@@ -139,20 +148,25 @@ private:
     findDeltas(at);
     wideQueries = tiles.rowsInF32(q, at.base, at.rows, queries);
     wideGradients = tiles.rowsInF32(dout, at.base, at.rows, gradients);
-    Value end = tiles.forPanels(
-        tiles.highestQuery(at.firstRow, at.rows),
+    if (tiles.mask.skipsFirst())
+      b.loop(shape.blockRows / shape.tileRows, 1,
+             [&](Value tile) { b.store(b.index(spec.keys), begins, tile); });
+    AttentionTiles::Keys seen = tiles.forPanels(
+        at.firstRow, at.rows, shape.panelWidth,
         [&](Value key, int64_t keys, Value panel) {
           b.store(b.index(at.rows), starts, panel);
+          b.store(b.index(at.rows), stops, panel);
           tiles.multiplyPanel(probabilities(at, key, keys, panel));
           tiles.multiplyPanel(scoreGradients(at, key, keys, panel));
         },
         [&](Value key) {
           b.store(b.index(at.rows), starts, panelOf(key));
+          b.store(b.index(at.rows), stops, panelOf(key));
           clear(ds, key, b.index(0), at.rows);
         });
-    queryGradient(at, end);
-    keyGradient(at, end, p, dout, dvSums);
-    keyGradient(at, end, ds, q, dkSums);
+    queryGradient(at, seen);
+    keyGradient(at, seen, p, dout, dvSums);
+    keyGradient(at, seen, ds, q, dkSums);
   }
 
   Value panelOf(Value key) {
@@ -193,17 +207,19 @@ private:
   AttentionTiles::PanelProduct probabilities(const Block &at, Value key,
                                              int64_t keys, Value panel) {
     auto p = product(at, wideQueries, keyPanels, this->p, key, keys, panel);
-    p.finish = [=, this](Value sum, Value row, Value) {
+    p.finish = [=, this](Value sum, Value row, Value key) {
       Value lseOfRow = b.load(lse, b.add(at.flatRow, row));
       // A row without keys: its scores are all -inf, as is its lse.
       Value none = b.less(lseOfRow, b.constant(b.f32(), -3.0e38));
       lseOfRow = b.select(none, b.constant(b.f32(), 0.0), lseOfRow);
-      Value scaled = b.mul(sum, b.constantLike(sum, spec.scale));
-      return b.sub(scaled, b.splat(lseOfRow, b.target.lanes));
+      Value turned, score = tiles.scoreOf(sum, &turned);
+      if (turned)
+        storeSlope(turned, row, key);
+      return b.sub(score, b.splat(lseOfRow, b.target.lanes));
     };
     p.mask = [=, this](Value x, Value row, Value key) {
       double infinity = std::numeric_limits<double>::infinity();
-      return b.select(tiles.visible(at.firstRow, row, key), x,
+      return b.select(tiles.mask.visible(b.add(at.firstRow, row), key), x,
                       b.constantLike(x, -infinity));
     };
     p.last = [this](Value x, Value, Value) { return expandExp(b, x); };
@@ -212,6 +228,10 @@ private:
       b.store(b.createOrFold<arith::MinUIOp>(first, row), starts, panel);
       Value tile = arith::DivUIOp::create(b, row, b.index(shape.tileRows));
       b.store(b.add(key, b.index(keys)), ends, tile);
+      if (!tiles.mask.skipsFirst())
+        return;
+      b.store(b.add(row, b.index(rows)), stops, panel);
+      b.store(b.min(b.load(begins, tile), key), begins, tile);
     };
     return p;
   }
@@ -224,10 +244,19 @@ private:
       Value position = b.at(key, row, shape.rowStride);
       Value probability = b.load(this->p, position, lanes);
       Value centred = b.sub(sum, b.splat(b.load(delta, row), lanes));
-      Value scaled = b.mul(probability, b.constantLike(sum, spec.scale));
-      return b.mul(scaled, centred);
+      Value slope = spec.softcap ? b.load(slopes, position, lanes)
+                                 : b.constantLike(sum, spec.scale);
+      return b.mul(b.mul(probability, slope), centred);
     };
     return p;
+  }
+
+  /// The derivative of capped scores: scale * (1 - tanh^2).
+  void storeSlope(Value turned, Value row, Value key) {
+    Value one = b.constantLike(turned, 1.0);
+    Value slope = b.fma(b.neg(turned), turned, one);
+    b.store(b.mul(slope, b.constantLike(turned, spec.scale)), slopes,
+            b.at(key, row, shape.rowStride));
   }
 
   void clear(Value target, Value key, Value row, int64_t rows) {
@@ -235,19 +264,23 @@ private:
     tiles.fillRows(target, zero, key, row, rows);
   }
 
-  void queryGradient(const Block &at, Value end) {
+  void queryGradient(const Block &at, const AttentionTiles::Keys &seen) {
     forTiles(b, spec.width, b.target.tileCols(), [&](Value d, int64_t cols) {
       forTiles(b, at.rows, shape.tileRows, [&](Value r, int64_t rows) {
         Value number = arith::DivUIOp::create(b, r, b.index(shape.tileRows));
         // A tile may see no key of this block of queries at all.
-        Value last = spec.causal ? b.min(b.load(ends, number), end) : end;
+        Value first = seen.begin, last = seen.end;
+        if (tiles.mask.isThere())
+          last = b.min(b.load(ends, number), last);
+        if (tiles.mask.skipsFirst())
+          first = b.min(b.load(begins, number), last);
         GemmTile tile;
         tile.a = ds;
         tile.aBase = b.at(b.index(0), r, shape.rowStride);
         tile.aRow = shape.rowStride;
         tile.b = k;
         tile.bBase = b.add(at.kvBase, d);
-        tile.k = {{b.index(0), last, 1, spec.width}};
+        tile.k = {{first, last, 1, spec.width}};
         tile.unroll = rows == shape.tileRows ? 4 : 1;
         tile.c = dq;
         tile.cBase = b.at(b.add(at.base, d), r, spec.width);
@@ -260,8 +293,8 @@ private:
   }
 
   /// target[key, :] += sum over rows of weights[row, key] * rowsOf[row, :]
-  void keyGradient(const Block &at, Value end, Value weights, Value rowData,
-                   Value target) {
+  void keyGradient(const Block &at, const AttentionTiles::Keys &seen,
+                   Value weights, Value rowData, Value target) {
     int64_t step = shape.tileRows, full = spec.keys / step * step;
     auto tileAt = [&](Value key, int64_t keys, Value d, int64_t cols) {
       GemmTile tile;
@@ -270,8 +303,12 @@ private:
       tile.aRow = 1;
       tile.b = rowData;
       tile.bBase = b.add(at.base, d);
-      Value first = spec.causal ? b.load(starts, panelOf(key)) : b.index(0);
-      tile.k = {{first, b.index(at.rows), shape.rowStride, spec.width}};
+      Value first = b.index(0), last = b.index(at.rows);
+      if (tiles.mask.isThere())
+        first = b.load(starts, panelOf(key));
+      if (tiles.mask.skipsFirst())
+        last = b.load(stops, panelOf(key));
+      tile.k = {{first, last, shape.rowStride, spec.width}};
       tile.unroll = keys == step ? 4 : 1;
       tile.c = target;
       tile.cBase = b.at(b.add(at.sumBase, d), key, spec.width);
@@ -282,12 +319,12 @@ private:
       emitGemmTile(b, tile);
     };
     forTiles(b, spec.width, b.target.tileCols(), [&](Value d, int64_t cols) {
-      b.loop(b.index(0), b.min(end, b.index(full)), step,
+      b.loop(seen.begin, b.min(seen.end, b.index(full)), step,
              [&](Value key) { tileAt(key, step, d, cols); });
       if (full == spec.keys)
         return;
-      Value reaches = arith::CmpIOp::create(b, arith::CmpIPredicate::ugt, end,
-                                            b.index(full));
+      Value reaches = arith::CmpIOp::create(b, arith::CmpIPredicate::ugt,
+                                            seen.end, b.index(full));
       b.when(reaches,
              [&] { tileAt(b.index(full), spec.keys - full, d, cols); });
     });
@@ -298,7 +335,9 @@ private:
   AttentionShape shape;
   AttentionTiles tiles;
   Value dout, q, k, v, out, lse, dq, dk, dv, dkSums, dvSums;
-  Value keyPanels, valuePanels, p, ds, delta, partials, starts, ends;
+  Value keyPanels, valuePanels, p, ds, delta, partials, slopes;
+  Value starts, stops; // of panels: the rows of the block that may see it
+  Value begins, ends;  // of tiles: the keys that they may see
   Value queries, gradients;
   AttentionTiles::Rows wideQueries, wideGradients; // of the block under way
 };
@@ -314,17 +353,19 @@ func::FuncOp emitAttentionGrad(const KernelSite &site,
                                const AttentionSpec &spec) {
   KernelBuilder b(site);
   b.computeInF32();
-  Type f32 = b.f32(), i64 = b.getI64Type(), type = spec.type ? spec.type : f32;
+  Type f32 = b.f32(), type = spec.type ? spec.type : f32;
   auto query =
       MemRefType::get({spec.batch, spec.heads, spec.queries, spec.width}, type);
   auto key =
       MemRefType::get({spec.batch, spec.kvHeads, spec.keys, spec.width}, type);
   int64_t bytes = attentionGradScratchBytes(spec, site.target);
-  b.begin({query, query, key, key, query,
-           MemRefType::get({spec.batch, spec.heads, spec.queries}, f32),
-           MemRefType::get({spec.queries}, i64),
-           MemRefType::get({spec.keys}, i64), query, key, key,
-           MemRefType::get({bytes}, b.getI8Type())});
+  SmallVector<Type> types = {
+      query, query,
+      key,   key,
+      query, MemRefType::get({spec.batch, spec.heads, spec.queries}, f32)};
+  AttentionMask::addTypes(b, spec, types);
+  types.append({query, key, key, MemRefType::get({bytes}, b.getI8Type())});
+  b.begin(types);
   AttentionGradEmitter(b, spec).emit();
   return b.finish();
 }

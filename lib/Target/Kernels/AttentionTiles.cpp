@@ -3,6 +3,7 @@
 // Shared parts of the attention kernels; see the header.
 
 #include "AttentionTiles.h"
+#include "MathExpansion.h"
 
 using namespace mlir;
 
@@ -25,43 +26,6 @@ AttentionShape::AttentionShape(const AttentionSpec &spec,
   copySize = isNarrow ? blockRows * spec.width : 0;
 }
 
-void PositionPlan::bind(AttentionTiles &tiles, unsigned argument) const {
-  Type i64 = tiles.b.getI64Type();
-  auto view = [&](int64_t offset, int64_t count) {
-    return tiles.b.scratch(argument, offset, count, i64);
-  };
-  tiles.lowest = view(lowest, tiles.shape.numPanels);
-  tiles.highest = view(highest, tiles.shape.numPanels);
-  tiles.lowestQuery = view(lowestQuery, tiles.shape.numTiles);
-  tiles.highestQueryOf = view(highestQuery, tiles.shape.numTiles);
-}
-
-/// The lowest and highest of each run of `step` positions.
-static void findExtremes(KernelBuilder &b, Value positions, int64_t count,
-                         int64_t step, Value lowest, Value highest) {
-  forTiles(b, count, step, [&](Value first, int64_t size) {
-    Value start = b.load(positions, first);
-    Values ends =
-        b.loop(b.index(1), b.index(size), 1, {start, start},
-               [&](Value i, ValueRange current) -> Values {
-                 Value position = b.load(positions, b.add(first, i));
-                 return {b.combine(Combine::Min, current[0], position),
-                         b.combine(Combine::Max, current[1], position)};
-               });
-    Value number = arith::DivUIOp::create(b, first, b.index(step));
-    b.store(ends[0], lowest, number);
-    b.store(ends[1], highest, number);
-  });
-}
-
-void AttentionTiles::findPositions() {
-  if (!spec.causal)
-    return;
-  findExtremes(b, keyPositions, spec.keys, shape.panelWidth, lowest, highest);
-  findExtremes(b, queryPositions, spec.queries, shape.tileRows, lowestQuery,
-               highestQueryOf);
-}
-
 void AttentionTiles::packPanels(Value matrix, Value base, Value panels) {
   forTiles(b, spec.keys, shape.panelWidth, [&](Value key, int64_t count) {
     Value panel = arith::DivUIOp::create(b, key, b.index(shape.panelWidth));
@@ -82,49 +46,48 @@ AttentionTiles::Rows AttentionTiles::rowsInF32(Value matrix, Value base,
   return {copy, b.index(0)};
 }
 
-Value AttentionTiles::highestQuery(Value row, int64_t rows) {
-  if (!spec.causal)
-    return {};
-  Value tile = arith::DivUIOp::create(b, row, b.index(shape.tileRows));
-  Value most = b.load(highestQueryOf, tile);
-  for (int64_t r = shape.tileRows; r < rows; r += shape.tileRows)
-    most = b.combine(
-        Combine::Max, most,
-        b.load(highestQueryOf, b.add(tile, b.index(r / shape.tileRows))));
-  return most;
-}
-
-Value AttentionTiles::forPanels(
-    Value highest, llvm::function_ref<void(Value, int64_t, Value)> active,
-    llvm::function_ref<void(Value)> inactive) {
-  auto visit = [&](Value key, int64_t keys, Value end) -> Value {
-    Value panel = arith::DivUIOp::create(b, key, b.index(shape.panelWidth));
-    Value next = b.add(key, b.index(keys));
-    if (!spec.causal) {
-      active(key, keys, panel);
-      return next;
-    }
-    Value sees = arith::CmpIOp::create(b, arith::CmpIPredicate::sle,
-                                       b.load(lowest, panel), highest);
-    return b.choose(
-        sees, {b.getIndexType()},
-        [&]() -> Values {
-          active(key, keys, panel);
-          return {next};
-        },
-        [&]() -> Values {
-          inactive(key);
-          return {end};
-        })[0];
+AttentionTiles::Keys AttentionTiles::forPanels(
+    Value row, int64_t rows, int64_t reach,
+    llvm::function_ref<void(Value, int64_t, Value)> active,
+    llvm::function_ref<void(Value)> skipped) {
+  int64_t width = shape.panelWidth;
+  auto panelOf = [&](Value key) {
+    return arith::DivUIOp::create(b, key, b.index(width));
   };
-  int64_t width = shape.panelWidth, full = spec.keys / width * width;
-  Value end = b.index(0);
+  if (!mask.isThere()) {
+    forTiles(b, spec.keys, width,
+             [&](Value key, int64_t keys) { active(key, keys, panelOf(key)); });
+    return {b.index(0), b.index(spec.keys)};
+  }
+  MaskExtent queries = mask.queriesOf(row, rows);
+  // The first key seen so far (past all keys if none), and the end.
+  auto visit = [&](Value key, int64_t keys, ValueRange current) -> Values {
+    Value panel = panelOf(key);
+    return b.choose(
+        mask.maySee(queries, mask.keysOf(panel)), current.getTypes(),
+        [&]() -> Values {
+          Value begin = b.min(current[0], key);
+          Value reached = b.mul(
+              arith::DivUIOp::create(b, begin, b.index(reach)), b.index(reach));
+          b.loop(arith::MaxUIOp::create(b, reached, current[1]), key, width,
+                 skipped);
+          active(key, keys, panel);
+          return {begin, b.add(key, b.index(keys))};
+        },
+        [&] { return Values(current); });
+  };
+  int64_t full = spec.keys / width * width;
+  Values run = {b.index(mask.skipsFirst() ? spec.keys : 0), b.index(0)};
   if (full > 0)
-    end = b.loop(b.index(0), b.index(full), width, {end},
-                 [&](Value key, ValueRange current) -> Values {
-                   return {visit(key, width, current[0])};
-                 })[0];
-  return full < spec.keys ? visit(b.index(full), spec.keys - full, end) : end;
+    run = b.loop(b.index(0), b.index(full), width, run,
+                 [&](Value key, ValueRange current) {
+                   return visit(key, width, current);
+                 });
+  if (full < spec.keys)
+    run = visit(b.index(full), spec.keys - full, run);
+  if (!mask.skipsFirst())
+    return {b.index(0), run[1]};
+  return {b.min(run[0], run[1]), run[1]};
 }
 
 void AttentionTiles::multiplyPanel(const PanelProduct &p) {
@@ -134,19 +97,14 @@ void AttentionTiles::multiplyPanel(const PanelProduct &p) {
         p.seen(row, rows);
       productTile(p, row, rows, isWhole);
     };
-    if (!spec.causal)
+    if (!mask.isThere())
       return compute({});
-    Value tile = arith::DivUIOp::create(b, b.add(p.firstRow, row),
-                                        b.index(shape.tileRows));
-    auto notAfter = [&](Value keys, Value queries) -> Value {
-      return arith::CmpIOp::create(b, arith::CmpIPredicate::sle,
-                                   b.load(keys, p.panel),
-                                   b.load(queries, tile));
-    };
+    MaskExtent queries = mask.queriesOf(b.add(p.firstRow, row), rows);
+    MaskExtent keys = mask.keysOf(p.panel);
     b.choose(
-        notAfter(lowest, highestQueryOf), {},
+        mask.maySee(queries, keys), {},
         [&]() -> Values {
-          compute(notAfter(highest, lowestQuery));
+          compute(mask.seesAll(queries, keys));
           return {};
         },
         [&]() -> Values {
@@ -209,15 +167,16 @@ Value AttentionTiles::combineRows(Combine kind, Value partials, Value first) {
   return rows[0];
 }
 
-Value AttentionTiles::visible(Value firstRow, Value row, Value key) {
-  int64_t lanes = b.target.lanes;
-  Value query = b.load(queryPositions, b.add(firstRow, row));
-  // The last register may reach past the keys.
-  Value inside = b.mask(b.sub(b.index(spec.keys), key), lanes);
-  Value mask = spec.keys % lanes ? inside : Value();
-  Value keys = b.load(keyPositions, key, lanes, mask);
-  return arith::CmpIOp::create(b, arith::CmpIPredicate::sle, keys,
-                               b.splat(query, lanes));
+Value AttentionTiles::scoreOf(Value sum, Value *turned) {
+  if (turned)
+    *turned = {};
+  if (!spec.softcap)
+    return b.mul(sum, b.constantLike(sum, spec.scale));
+  double cap = *spec.softcap;
+  Value tanh = expandTanh(b, b.mul(sum, b.constantLike(sum, spec.scale / cap)));
+  if (turned)
+    *turned = tanh;
+  return b.mul(tanh, b.constantLike(sum, cap));
 }
 
 } // namespace weft

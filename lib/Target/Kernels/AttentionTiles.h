@@ -1,58 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What attention and its gradient share: shapes, panels of transposed keys or
-// values, the causal bound of a block of queries, and tiles of q k^T.
-//
-// Legend: T keys, D head width; a panel is tileCols keys wide and stored
-// [D][tileCols]; a block is a run of query rows whose scores fill row buffers
-// [rows][rowStride]; a tile is tileRows of them.
+// What attention and its gradient share: panels of transposed keys or values,
+// those that a block of queries sees, and tiles of q k^T. Legend in
+// AttentionShape.h.
 
 #ifndef WEFT_LIB_TARGET_KERNELS_ATTENTIONTILES_H
 #define WEFT_LIB_TARGET_KERNELS_ATTENTIONTILES_H
 
+#include "AttentionMask.h"
 #include "GemmTile.h"
 
 namespace weft {
-
-/// Sizes, all in elements.
-struct AttentionShape {
-  AttentionShape(const AttentionSpec &spec, const TargetInfo &target,
-                 int64_t mostRows);
-  int64_t blockRows;  // query rows of a block
-  int64_t tileRows;   // of a tile; divides panelWidth and blockRows
-  int64_t numTiles;   // of all queries
-  int64_t panelWidth; // keys of a panel
-  int64_t numPanels;  // of real keys
-  int64_t rowStride;  // no power of two, so that rows don't share cache sets
-  int64_t panelSize;  // elements of a panel
-  int64_t panels() const { return numPanels * panelSize; }
-  int64_t rows() const { return blockRows * rowStride; }
-  /// Elements of a block's copy in f32; 0 if the operands are f32.
-  int64_t copySize;
-};
-
-/// Hands out parts of the scratch argument, 64-byte aligned.
-class ScratchPlan {
-public:
-  int64_t take(int64_t count, int64_t elementBytes) {
-    int64_t start = bytes;
-    bytes += (count * elementBytes + 63) / 64 * 64;
-    return start;
-  }
-  int64_t size() const { return bytes; }
-
-private:
-  int64_t bytes = 0;
-};
 
 class AttentionTiles {
 public:
   AttentionTiles(KernelBuilder &b, const AttentionSpec &spec,
                  const AttentionShape &shape)
-      : b(b), spec(spec), shape(shape) {}
+      : mask(b, spec, shape), b(b), spec(spec), shape(shape) {}
 
-  /// Fills the lowest and highest positions of panels and of tiles.
-  void findPositions();
   /// Packs the [keys, width] matrix at `base` into panels.
   void packPanels(Value matrix, Value base, Value panels);
   /// `rows` rows of `width` from `base` on, in f32: `matrix` itself, or a copy
@@ -62,16 +27,18 @@ public:
     Value memory, base;
   };
   Rows rowsInF32(Value matrix, Value base, int64_t rows, Value copy);
-  /// The highest position of query rows [row, row + rows).
-  Value highestQuery(Value row, int64_t rows);
-
-  /// For each panel that some query of the block may see: active(first key,
-  /// keys, panel number); for the others: inactive(first key). Returns the end
-  /// of the last active panel, at most the number of keys.
-  Value forPanels(
-      Value highest,
+  /// A run of keys, in panels but for their end; [0, 0) if there is none.
+  struct Keys {
+    Value begin, end;
+  };
+  /// For each panel that some of query rows [row, row + rows) may see:
+  /// active(first key, keys, panel number). Returns the run from the first of
+  /// these to the last. For the others in it, and for those that lie less than
+  /// `reach` keys before it, up to a multiple of `reach`: skipped(first key).
+  Keys forPanels(
+      Value row, int64_t rows, int64_t reach,
       llvm::function_ref<void(Value key, int64_t keys, Value panel)> active,
-      llvm::function_ref<void(Value key)> inactive);
+      llvm::function_ref<void(Value key)> skipped);
 
   /// Tiles of A [rows, width] times a panel into `target` (from column `key`
   /// on) where the tile sees the panel; hidden(block row, rows) elsewhere.
@@ -86,8 +53,9 @@ public:
   };
   void multiplyPanel(const PanelProduct &product);
 
-  /// True in the lanes whose key counts for block row `row`.
-  Value visible(Value firstRow, Value row, Value key);
+  /// `sum` as a score: scaled, and capped if so asked. `turned`, if given, gets
+  /// the tanh in it, or null.
+  Value scoreOf(Value sum, Value *turned = nullptr);
 
   /// Stores `value` into `columns` of block rows [row, row + rows) of `target`.
   void fillRows(Value target, Value value, Value key, Value row, int64_t rows);
@@ -96,27 +64,14 @@ public:
   /// one lane of the result: the tree of KernelBuilder::halve.
   Value combineRows(Combine kind, Value partials, Value first);
 
+  AttentionMask mask;
+
+private:
   KernelBuilder &b;
   const AttentionSpec &spec;
   const AttentionShape &shape;
-  Value queryPositions, keyPositions;
-  /// i64 [panels], [panels], [tiles], [tiles]
-  Value lowest, highest, lowestQuery, highestQueryOf;
-
-private:
   void productTile(const PanelProduct &p, Value row, int64_t rows,
                    Value isWhole);
-};
-
-/// The positions in the scratch argument.
-struct PositionPlan {
-  PositionPlan(ScratchPlan &plan, const AttentionShape &shape)
-      : lowest(plan.take(shape.numPanels, 8)),
-        highest(plan.take(shape.numPanels, 8)),
-        lowestQuery(plan.take(shape.numTiles, 8)),
-        highestQuery(plan.take(shape.numTiles, 8)) {}
-  void bind(AttentionTiles &tiles, unsigned argument) const;
-  int64_t lowest, highest, lowestQuery, highestQuery;
 };
 
 } // namespace weft

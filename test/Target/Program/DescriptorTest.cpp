@@ -80,11 +80,12 @@ TEST_F(DescriptorTest, DescribesTheWorkOfSites) {
     func.func @second(%q: tensor<2x4x16x8xf32> {pipe.slot = @q}, %k: tensor<2x2x16x8xf32> {pipe.slot = @k}, %p: tensor<16xi64> {pipe.slot = @p})
         -> (tensor<2x4x16x8xf32> {pipe.slot = @o}) {
       %o, %l = nn.attention %q, %k, %k, %p, %p {causal, scale = 1.0 : f64} : (tensor<2x4x16x8xf32>, tensor<2x2x16x8xf32>, tensor<2x2x16x8xf32>, tensor<16xi64>, tensor<16xi64>) -> (tensor<2x4x16x8xf32>, tensor<2x4x16xf32>)
-      return %o : tensor<2x4x16x8xf32>
+      %n, %m = nn.attention %o, %k, %k, %p, %p {causal, scale = 1.0 : f64, window = 3 : i64} : (tensor<2x4x16x8xf32>, tensor<2x2x16x8xf32>, tensor<2x2x16x8xf32>, tensor<16xi64>, tensor<16xi64>) -> (tensor<2x4x16x8xf32>, tensor<2x4x16xf32>)
+      return %n : tensor<2x4x16x8xf32>
     }
     })");
   const llvm::json::Array &sites = *descriptor.getArray("sites");
-  ASSERT_EQ(sites.size(), 4u);
+  ASSERT_EQ(sites.size(), 5u);
   const Object &product = *sites[0].getAsObject();
   EXPECT_EQ(product.getString("op"), "contract btd,od->bto 3x4x5, 7x5");
   EXPECT_EQ(product.getString("kind"), "contraction");
@@ -101,6 +102,9 @@ TEST_F(DescriptorTest, DescribesTheWorkOfSites) {
   EXPECT_EQ(attention.getString("kind"), "attention");
   EXPECT_EQ(attention.getInteger("flops"), 2 * 2 * 2 * 4 * 16 * 16 * 8 / 2);
   EXPECT_EQ(attention.getString("function"), "second");
+  // At most 3 scores of a query.
+  EXPECT_EQ(sites[4].getAsObject()->getInteger("flops"),
+            2 * 2 * 2 * 4 * 16 * 3 * 8);
 }
 
 TEST_F(DescriptorTest, DescribesSlotsByTheirLayout) {

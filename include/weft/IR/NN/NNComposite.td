@@ -84,17 +84,24 @@ def NN_AttentionOp
   let summary = "scaled dot-product attention";
   let description = [{
     q [B, H, S, D], k and v [B, K, T, D], positions [S] and [T]; query head h
-    uses kv head h / (H / K). Scores q.k * scale; with `causal` a key counts
-    if its position is at most the query's. Yields out [B, H, S, D] and the
-    log-sum-exp of the scores, lse [B, H, S]; a row without keys gives 0.
+    uses kv head h / (H / K). Scores s = q.k * scale, with `softcap` c then
+    c * tanh(s / c). With `causal` a key counts if its position is at most the
+    query's, with `window` w moreover if it is more than the query's - w; with
+    documents, ids [B, S] of queries and [B, T] of keys, only where both ids
+    are equal. Yields out [B, H, S, D] and the log-sum-exp of the scores,
+    lse [B, H, S]; a row without keys gives 0.
 
     Constraints: C1 q, k, v are 4-d, of one element type and agree in B, D; k
     and v have one shape; C2 K divides H; C3 positions are [S] and [T]; C4 out
-    has q's type, lse is [B, H, S].
+    has q's type, lse is [B, H, S]; C5 documents are none, or [B, S] and
+    [B, T]; C6 the window is at least 1 and comes with `causal`; C7 the
+    softcap is above 0.
   }];
   let arguments = (ins NN_Float:$query, NN_Float:$key, NN_Float:$value,
                        NN_Index:$query_positions, NN_Index:$key_positions,
-                       F64Attr:$scale, UnitAttr:$causal);
+                       Variadic<NN_Index>:$documents, F64Attr:$scale,
+                       UnitAttr:$causal, OptionalAttr<I64Attr>:$window,
+                       OptionalAttr<F64Attr>:$softcap);
   let results = (outs NN_Float:$result, NN_Float:$lse);
   let assemblyFormat = [{
     operands attr-dict `:` functional-type(operands, results)
@@ -106,8 +113,8 @@ def NN_AttentionGradOp
                 [DeclareOpInterfaceMethods<DecomposeOpInterface>]> {
   let summary = "cotangents of attention";
   let description = [{
-    From dout, q, k, v, out, lse and the positions: dq, dk, dv. Kv heads sum
-    over the query heads of their group.
+    From dout, q, k, v, out, lse, the positions and documents: dq, dk, dv. Kv
+    heads sum over the query heads of their group.
 
     Constraints: C1 as `nn.attention`; C2 dout and out have q's type; C3 dq,
     dk, dv have the types of q, k, v.
@@ -115,7 +122,9 @@ def NN_AttentionGradOp
   let arguments = (ins NN_Float:$dout, NN_Float:$query, NN_Float:$key,
                        NN_Float:$value, NN_Float:$out, NN_Float:$lse,
                        NN_Index:$query_positions, NN_Index:$key_positions,
-                       F64Attr:$scale, UnitAttr:$causal);
+                       Variadic<NN_Index>:$documents, F64Attr:$scale,
+                       UnitAttr:$causal, OptionalAttr<I64Attr>:$window,
+                       OptionalAttr<F64Attr>:$softcap);
   let results = (outs NN_Float:$dquery, NN_Float:$dkey, NN_Float:$dvalue);
   let assemblyFormat = [{
     operands attr-dict `:` functional-type(operands, results)
