@@ -316,7 +316,8 @@ static json::Object exchangedBytes(ModuleOp module) {
   };
   module.walk([&](prog::CollectiveOp op) {
     llvm::for_each(op.getInputs(), add);
-    llvm::for_each(op.getOutputs(), add);
+    if (op.getKind() == "all_reduce") // each member writes to all of them
+      llvm::for_each(op.getOutputs(), add);
   });
   json::Object result;
   for (auto [name, end] : ends)

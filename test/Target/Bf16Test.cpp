@@ -74,13 +74,6 @@ ContractSpec specOf(const Case &c, mlir::Type operands, mlir::Type result) {
           ContractOrder::Chain};
 }
 
-int64_t product(const Shape &shape) {
-  int64_t count = 1;
-  for (int64_t size : shape)
-    count *= size;
-  return count;
-}
-
 template <typename In, typename Out>
 void contract(Harness &harness, const std::string &name,
               const ContractSpec &spec, In &a, In &b, Out &c) {

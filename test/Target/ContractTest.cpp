@@ -12,13 +12,6 @@ using namespace weft;
 
 namespace {
 
-int64_t product(const Shape &shape) {
-  int64_t count = 1;
-  for (int64_t size : shape)
-    count *= size;
-  return count;
-}
-
 /// Runs the equation by counting through all letters.
 std::vector<double> reference(const ContractSpec &spec, const Floats &a,
                               const Floats &b) {

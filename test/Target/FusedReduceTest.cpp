@@ -11,13 +11,6 @@ namespace {
 
 using Narrow = std::vector<uint16_t>;
 
-int64_t product(const Shape &shape) {
-  int64_t count = 1;
-  for (int64_t size : shape)
-    count *= size;
-  return count;
-}
-
 /// silu(x * y) * 0.3, where y has the dims `dims` of `shape`.
 struct Case {
   Shape shape, dims, reduced;

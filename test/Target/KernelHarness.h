@@ -105,6 +105,14 @@ inline std::string numbered(const char *stem, size_t number) {
   return (llvm::Twine(stem) + llvm::Twine(number)).str();
 }
 
+/// The number of elements.
+inline int64_t product(const Shape &shape) {
+  int64_t count = 1;
+  for (int64_t size : shape)
+    count *= size;
+  return count;
+}
+
 /// Values in [-1, 1), the same for the same seed.
 inline Floats randomFloats(int64_t count, unsigned seed = 1) {
   std::mt19937 engine(seed);

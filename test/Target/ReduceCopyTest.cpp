@@ -8,13 +8,6 @@ using namespace weft;
 
 namespace {
 
-int64_t product(const Shape &shape) {
-  int64_t count = 1;
-  for (int64_t size : shape)
-    count *= size;
-  return count;
-}
-
 struct Case {
   Shape shape, dims;
 };

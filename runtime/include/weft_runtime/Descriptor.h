@@ -100,7 +100,7 @@ struct Descriptor {
   /// Bytes [first, second) that values have.
   using Extents = std::vector<std::pair<int64_t, int64_t>>;
   std::array<Extents, WEFT_NUM_REGIONS> occupied;
-  /// All but small operands of collectives lie in so many bytes in front.
+  /// What peers read or write, all but small, lies in so many bytes in front.
   std::array<int64_t, WEFT_NUM_REGIONS> exchangedBytes{};
   int64_t microbatches = 1;
   int64_t batch = 0;

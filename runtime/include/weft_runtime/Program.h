@@ -19,8 +19,9 @@
  *   "regions": {"run": N, "step": N, "microbatch": N, "input": N}  bytes
  *   "occupied": {"run": [[begin, end], ...], ...}: the bytes of each region
  *          that some value has; absent: all of it       (for measurements)
- *   "exchanged": {"run": N, ...}: all but small operands of collectives lie in
- *          the first N bytes of the region; absent: anywhere     (optional)
+ *   "exchanged": {"run": N, ...}: inputs of collectives and outputs of
+ *          all_reduce, all but small ones, lie in the first N bytes of the
+ *          region; absent: anywhere                              (optional)
  *   "microbatches": M      "batch": B, samples of one global microbatch
  *   "communicator": "auto" | "shared_memory" | "gloo" | "nccl"   (optional)
  *   "libraries": [folders] where provider libraries may lie, after those of
