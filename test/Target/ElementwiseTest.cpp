@@ -351,7 +351,7 @@ TEST(Elementwise, FetchesLongInputsAhead) {
         .walk([&](mlir::memref::PrefetchOp) { ++fetches; });
     return fetches;
   };
-  EXPECT_EQ(numFetches(8000), 0); // 62.5 KiB
+  EXPECT_EQ(numFetches(8000), 0); // less than 32 KiB
   EXPECT_EQ(numFetches(8200), 8); // lines of two inputs in a vector
   ASSERT_NO_FATAL_FAILURE(harness.build());
   Floats x = randomFloats(8200, 1), y = randomFloats(8200, 2), z(8200);

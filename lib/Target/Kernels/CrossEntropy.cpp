@@ -20,10 +20,11 @@ static constexpr int64_t kIgnored = -100;
 static Value logSumExp(KernelBuilder &b, Value logits, Value base,
                        int64_t size) {
   int64_t lanes = b.target.lanes;
-  Value top = b.reduce(Combine::FastMax, size, lanes, b.f32(),
-                       [&](Value at, Value mask) {
-                         return b.load(logits, b.add(base, at), lanes, mask);
-                       });
+  Value top = b.reduce(
+      Combine::FastMax, size, lanes, b.f32(), [&](Value at, Value mask) {
+        b.fetchAhead(logits, b.add(base, at), lanes, Fetch::Near);
+        return b.load(logits, b.add(base, at), lanes, mask);
+      });
   Value shift = b.splat(top, kPartials);
   Value sum = b.reduce(
       Combine::Sum, size, kPartials, b.f32(), [&](Value at, Value mask) {
@@ -109,6 +110,7 @@ func::FuncOp emitCrossEntropyGrad(const KernelSite &site, Type type,
           b.index(0));
       Value own = b.load(logits, b.add(base, position));
       pass([&](Value at, Value mask) {
+        b.fetchAhead(logits, b.add(base, at), kPartials, Fetch::Near);
         Value x = b.load(logits, b.add(base, at), kPartials, mask);
         return b.mul(expandExp(b, b.sub(x, shift)), scale);
       });

@@ -123,10 +123,8 @@ private:
 
   void evaluate(const LoopDim &dim, ArrayRef<Value> bases, Value out,
                 Value position, Value mask) {
-    VectorDim along = {dim.strides, lanesFor(dim), dim.iota};
-    if (!mask)
-      nodes.fetchAhead(along, bases, position,
-                       (dim.size / along.lanes - 1) * along.lanes);
+    VectorDim along = {dim.strides, lanesFor(dim), dim.iota,
+                       /*isFetched=*/true};
     Values values = nodes.evaluate(along, bases, position, mask);
     for (auto [memory, node] : llvm::zip(outputs, spec.outputs))
       b.store(toMemory(b, values[node]), memory, b.at(out, position), mask);

@@ -275,6 +275,24 @@ void KernelBuilder::prefetch(Value memory, Value position, Fetch purpose) {
                              /*isDataCache=*/true);
 }
 
+/// Less memory is left to the hardware, which looks no further than the end of
+/// a page.
+static constexpr int64_t kFetchedBytes = 1 << 15;
+/// How far ahead, in cache lines.
+static constexpr int64_t kLinesAhead = 32;
+
+void KernelBuilder::fetchAhead(Value memory, Value position, int64_t lanes,
+                               Fetch purpose) {
+  auto type = cast<MemRefType>(memory.getType());
+  int64_t bytes = type.getElementTypeBitWidth() / 8, line = 64 / bytes;
+  if (type.getNumElements() * bytes < kFetchedBytes)
+    return;
+  Value ahead = min(add(position, index(kLinesAhead * line)),
+                    index(type.getNumElements() - lanes));
+  for (int64_t i = 0; i < lanes; i += line)
+    prefetch(memory, add(ahead, index(i)), purpose);
+}
+
 Value KernelBuilder::mask(Value count, int64_t lanes) {
   return vector::CreateMaskOp::create(*this, vec(lanes, getI1Type()),
                                       ValueRange{count});

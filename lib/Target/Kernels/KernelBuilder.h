@@ -106,6 +106,10 @@ public:
   void store(Value value, Value memory, Value position, Value mask = {});
   /// Asks for the cache line at `position`, which has to lie in `memory`.
   void prefetch(Value memory, Value position, Fetch purpose);
+  /// For a loop that goes through `memory` in order and is at the `lanes`
+  /// elements from `position` on: asks for as many further on. Nothing where
+  /// the memory is small.
+  void fetchAhead(Value memory, Value position, int64_t lanes, Fetch purpose);
   Value mask(Value count, int64_t lanes);
   /// Splits [0, count) into full vectors and one masked tail.
   void vectorLoop(int64_t count, int64_t lanes,

@@ -105,9 +105,8 @@ private:
   /// Elements from `position` on along the last run.
   Value element(ArrayRef<Value> bases, Value position, int64_t lanes,
                 Value mask) {
-    VectorDim along = {last.strides, lanes, std::nullopt};
-    if (!mask && last.reduced)
-      nodes.fetchAhead(along, bases, position, (last.size / lanes - 1) * lanes);
+    VectorDim along = {last.strides, lanes, std::nullopt,
+                       /*isFetched=*/last.reduced};
     Values values = nodes.evaluate(along, bases, position, mask);
     Value value = values[region.outputs.front()];
     return elementOf(value).isBF16()

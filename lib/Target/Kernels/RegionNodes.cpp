@@ -11,12 +11,6 @@ using namespace mlir;
 
 namespace weft {
 
-/// Inputs of fewer bytes are left to the hardware, which knows no further than
-/// the end of a page.
-static constexpr int64_t kFetchedBytes = 1 << 16;
-/// How far ahead, in cache lines of each input.
-static constexpr int64_t kLinesAhead = 32;
-
 Value toMemory(KernelBuilder &b, Value value) {
   if (!elementOf(value).isInteger(1))
     return value;
@@ -65,31 +59,6 @@ Values RegionNodes::evaluate(const VectorDim &dim, ArrayRef<Value> bases,
   return values;
 }
 
-/// Elements of `type` in a cache line.
-static int64_t elementsOfLine(Type type) {
-  return 512 / storedType(type).getIntOrFloatBitWidth();
-}
-
-void RegionNodes::fetchAhead(const VectorDim &dim, ArrayRef<Value> bases,
-                             Value position, int64_t last) {
-  int64_t bytes = 0;
-  for (auto [input, stride] : llvm::zip_equal(spec.inputs, dim.strides))
-    if (stride == 1)
-      bytes += (last + dim.lanes) / elementsOfLine(input.type) * 64;
-  if (bytes < kFetchedBytes)
-    return;
-  for (auto [i, input] : llvm::enumerate(spec.inputs)) {
-    if (dim.strides[i] != 1)
-      continue;
-    int64_t line = elementsOfLine(input.type);
-    Value ahead = b.createOrFold<arith::MinSIOp>(
-        b.add(position, b.index(kLinesAhead * line)), b.index(last));
-    for (int64_t at = 0; at < dim.lanes; at += line)
-      b.prefetch(b.arg(i), b.add(bases[i], b.add(ahead, b.index(at))),
-                 Fetch::Near);
-  }
-}
-
 Value RegionNodes::loadInput(unsigned index, const VectorDim &dim,
                              ArrayRef<Value> bases, Value position,
                              Value mask) {
@@ -104,6 +73,8 @@ Value RegionNodes::loadInput(unsigned index, const VectorDim &dim,
   };
   if (stride == 0)
     return b.splat(boolean(b.load(memory, at)), lanes);
+  if (stride == 1 && dim.isFetched && !mask)
+    b.fetchAhead(memory, at, lanes, Fetch::Near);
   if (stride == 1 || lanes == 1)
     return boolean(b.load(memory, at, lanes, mask));
   return boolean(gather(memory, at, stride, lanes, mask));

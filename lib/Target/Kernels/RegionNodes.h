@@ -11,11 +11,13 @@
 namespace weft {
 
 /// The loop that vectors lie along: the stride of each input, elements of a
-/// vector, and the dim that it counts, if a node asks for it.
+/// vector, the dim that it counts, if a node asks for it, and whether the next
+/// vectors are what is read next.
 struct VectorDim {
   ArrayRef<int64_t> strides;
   int64_t lanes;
   std::optional<unsigned> iota;
+  bool isFetched;
 };
 
 class RegionNodes {
@@ -31,11 +33,6 @@ public:
   /// anything.
   Values evaluate(const VectorDim &dim, ArrayRef<Value> bases, Value position,
                   Value mask, Value given = {});
-  /// Asks for what a vector some way behind `position` reads, at most the one
-  /// at `last`; for nothing where all of them are few.
-  void fetchAhead(const VectorDim &dim, ArrayRef<Value> bases, Value position,
-                  int64_t last);
-
   /// Where the loops around stand, for dims that a node counts.
   Values counters;
 

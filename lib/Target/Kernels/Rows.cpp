@@ -34,6 +34,7 @@ func::FuncOp emitRmsNorm(const KernelSite &site, Type type,
     Value base = b.at(b.index(0), row, size);
     Value squares =
         b.dot(size, b.target.lanes, b.f32(), [&](Value at, Value mask) {
+          b.fetchAhead(x, b.add(base, at), b.target.lanes, Fetch::Near);
           Value v = b.load(x, b.add(base, at), b.target.lanes, mask);
           return std::pair(v, v);
         });
@@ -74,6 +75,8 @@ func::FuncOp emitRmsNormGrad(const KernelSite &site, Type type,
       auto load = [&](Value memory, Value position) {
         return b.load(memory, position, b.target.lanes, mask);
       };
+      for (Value memory : {dy, x})
+        b.fetchAhead(memory, b.add(base, at), b.target.lanes, Fetch::Near);
       Value g = b.mul(load(dy, b.add(base, at)), load(weight, at));
       return std::pair(g, load(x, b.add(base, at)));
     });
