@@ -66,7 +66,7 @@ static bool mayMove(nn::ContractOp op, prog::FusedOp region) {
 
 /// The operand of `region` to make in it; null if there is none.
 static OpOperand *operandFor(prog::FusedOp region) {
-  if (reductionOf(region) || !readsByRegister(region))
+  if (reductionOf(region) || contractionOf(region) || !readsByRegister(region))
     return nullptr;
   OpOperand *best = nullptr;
   for (OpOperand &operand : region->getOpOperands()) {

@@ -60,7 +60,7 @@ ElementwiseSpec regionOf(const Case &c, const Shape &shape, mlir::Type type,
 std::vector<Floats> run(const std::string &cpu) {
   Harness harness(cpu);
   mlir::Type f32 = harness.f32();
-  SmallVector<Shape> shapes;
+  std::vector<Shape> shapes;
   for (auto [i, c] : llvm::enumerate(cases)) {
     ContractSpec spec{c.equation, c.a, c.b, f32, f32, f32};
     shapes.push_back(contractShape(spec));
@@ -77,6 +77,7 @@ std::vector<Floats> run(const std::string &cpu) {
     Floats a = randomFloats(product(c.a), 1), b = randomFloats(product(c.b), 2);
     Floats x = randomFloats(product(shapes[i]), 3), y = randomFloats(8192, 4);
     Floats sum(x.size()), apart(x.size()), copy(x.size());
+    spec.region = regionOf(c, shapes[i], f32, true);
     std::vector<char> scratch(contractScratchBytes(spec, harness.target) + 64);
     harness.run(numbered("contract", i), a, b, sum, scratch);
     harness.run(numbered("region", i), sum, x, y, apart, copy);

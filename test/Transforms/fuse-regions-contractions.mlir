@@ -97,7 +97,7 @@ func.func @leaves_what_is_read_before(%x: tensor<8x64xf32> {pipe.slot = @x}, %w:
   // CHECK-NOT: nn.contract
   // CHECK: return
   %p = nn.contract "td,od->to" %x, %w : (tensor<8x64xf32>, tensor<32x64xf32>) -> tensor<8x32xf32>
-  %s = nn.softmax %p : (tensor<8x32xf32>) -> tensor<8x32xf32>
+  %s = nn.softmax %p : tensor<8x32xf32>
   %q = nn.add %p, %s : tensor<8x32xf32>
   return %q : tensor<8x32xf32>
 }

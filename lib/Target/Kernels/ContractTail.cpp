@@ -83,7 +83,7 @@ decltype(GemmTile::store) ContractTail::store() {
       strides[i] = region.inputs[i].strides.back();
     RegionNodes nodes(b, region);
     Values values =
-        nodes.evaluate({strides, b.target.lanes, std::nullopt},
+        nodes.evaluate({strides, b.target.lanes, std::nullopt, false},
                        basesAt(region, position), b.index(0), mask, sum);
     for (auto [memory, node] : llvm::zip(outputs(), region.outputs))
       b.store(toMemory(b, values[node]), memory, position, mask);
