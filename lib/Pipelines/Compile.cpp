@@ -81,12 +81,14 @@ static TimingScope nested(TimingScope *timing, llvm::StringRef name) {
 }
 
 /// Runs the passes that `chapters` add. With `report`, the interpreter compares
-/// what the module computes before and after each.
+/// what the module computes before and after each. Each `goal` has a scope of
+/// its own: within one, passes are told apart by their addresses, which those
+/// of the next pass manager may have again.
 static LogicalResult runChapters(ModuleOp module, const Config &config,
                                  interpreter::NumericsReport *report,
-                                 TimingScope *timing,
+                                 TimingScope *timing, llvm::StringRef goal,
                                  llvm::ArrayRef<Chapter> chapters) {
-  TimingScope scope = nested(timing, "passes");
+  TimingScope scope = nested(timing, goal);
   PassManager pm(module.getContext());
   pm.enableTiming(scope);
   if (report)
@@ -102,21 +104,21 @@ CompileStatus lowerToPhase(ModuleOp module, const Config &config,
                            llvm::function_ref<void(Phase, ModuleOp)> observe,
                            const LoweringOptions &options) {
   interpreter::NumericsReport report;
-  auto run = [&](llvm::ArrayRef<Chapter> chapters) {
+  auto run = [&](llvm::StringRef goal, llvm::ArrayRef<Chapter> chapters) {
     return runChapters(module, config,
                        options.verifyNumerics ? &report : nullptr,
-                       options.timing, chapters);
+                       options.timing, goal, chapters);
   };
   observe(Phase::Global, module);
   if (options.last == Phase::Global)
     return CompileStatus::Done;
-  if (failed(run({addPlanPasses})))
+  if (failed(run("apply plan", {addPlanPasses})))
     return CompileStatus::PlanImpossible;
-  if (failed(run({addDifferentiationPasses, addLayoutPasses})))
+  if (failed(run("to typed", {addDifferentiationPasses, addLayoutPasses})))
     return CompileStatus::Failed;
   observe(Phase::Typed, module);
   if (options.last != Phase::Typed) {
-    if (failed(run({addPartitionPasses, addSchedulePasses})))
+    if (failed(run("to scheduled", {addPartitionPasses, addSchedulePasses})))
       return CompileStatus::Failed;
     observe(Phase::Scheduled, module);
   }
@@ -195,7 +197,7 @@ writeProgram(ModuleOp module, const StagedArtefact &artefact,
   if (failed(info))
     return failure();
   {
-    TimingScope scope = nested(job.timing, "passes");
+    TimingScope scope = nested(job.timing, "to program");
     PassManager pm(module.getContext());
     pm.enableTiming(scope);
     addProgramPasses(pm, *info, job.fusion);

@@ -43,7 +43,7 @@ def _compile(weft: Path, model: Path, layers: int, mesh: tuple[int, int, int], r
     words = [word for setting in settings for word in ("--set", setting)]
     runs = [execute(weft, "compile", model, *words, "--to", "scheduled", "--timing", "-o", f"{model}-program") for _ in range(repeat)]
     best = min(runs, key=lambda done: done.cpu_seconds)
-    passes = {name: float(seconds) for seconds, name in _PASS.findall(best.output) if name not in ("passes", "Rest", "Total")}
+    passes = {name: float(seconds) for seconds, name in _PASS.findall(best.output) if name.endswith("Pass")}
     return Compiled(layers, mesh, round(min(done.seconds for done in runs), 3), round(best.cpu_seconds, 3), passes)
 
 
