@@ -57,8 +57,8 @@ def build_module(config: object, weights: Weights, *, attention: str | None = No
     """The causal language model of a configuration in fp32, in training mode; by default with transformers' own attention."""
     from transformers import AutoModelForCausalLM
 
-    if attention is None:  # scaled_dot_product_attention would drop a cap on the scores
-        attention = "eager" if getattr(config, "attn_logit_softcapping", None) else "sdpa"
+    if attention is None:  # scaled_dot_product_attention would drop a cap on the scores, and models that may have one refuse it
+        attention = "eager" if hasattr(config, "attn_logit_softcapping") else "sdpa"
     options = {"attn_implementation": attention, "dtype": torch.float32}
     if weights.directory is not None:
         return _load_module(config, weights.directory, options).train()

@@ -55,6 +55,12 @@ def test_examples(config: str) -> None:
     _check_config(EXAMPLES / config)
 
 
+def test_a_model_without_its_cap(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(SMALL | KINDS["gemma2"] | {"model_type": "gemma2", "attn_logit_softcapping": None}))
+    _check_config(config)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_kinds_of_models(kind: str, tmp_path: Path) -> None:
