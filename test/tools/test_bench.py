@@ -143,6 +143,7 @@ def test_compile_scales_over_layers_and_ranks(tmp_path: Path) -> None:
     assert "all" in found["exponents"]
 
 
+@pytest.mark.slow
 def test_compile_times_the_whole_command(tmp_path: Path) -> None:
     found = _bench("compile", tmp_path)
     assert [row["dp_replicate"] for row in found["rows"]] == [1, 2048]
