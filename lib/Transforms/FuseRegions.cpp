@@ -36,7 +36,7 @@ namespace weft {
 using namespace mlir;
 using namespace weft;
 
-/// How many ops an op may be moved up to join a group.
+/// How many ops an op may be moved, up to join a group or down to a region.
 static constexpr int64_t kMaxHoist = 16;
 
 /// True for ops worth computing again in every region that reads them.
@@ -347,7 +347,7 @@ static void fuse(Block &block, bool isAlone) {
   if (isAlone)
     return;
   fuseReductions(block);
-  fuseContractions(block);
+  fuseContractions(block, kMaxHoist);
 }
 
 namespace {

@@ -49,14 +49,13 @@ static bool readsByRegister(prog::FusedOp region) {
   });
 }
 
-/// True if `op` may move down to `region`: nobody reads it before, and what
-/// ranks exchange in between does not wait for it.
-static bool mayMove(nn::ContractOp op, prog::FusedOp region) {
-  constexpr int64_t kFarthest = 16;
+/// True if `op` may move down to `region`: it is near, nobody reads it before,
+/// and what ranks exchange in between does not wait for it.
+static bool mayMove(nn::ContractOp op, prog::FusedOp region, int64_t farthest) {
   int64_t distance = 0;
   for (Operation *next = op->getNextNode(); next != region;
        next = next->getNextNode())
-    if (!next || ++distance > kFarthest ||
+    if (!next || ++distance > farthest ||
         isa<dist::DistDialect>(next->getDialect()))
       return false;
   return llvm::all_of(op->getUsers(), [&](Operation *user) {
@@ -65,7 +64,7 @@ static bool mayMove(nn::ContractOp op, prog::FusedOp region) {
 }
 
 /// The operand of `region` to make in it; null if there is none.
-static OpOperand *operandFor(prog::FusedOp region) {
+static OpOperand *operandFor(prog::FusedOp region, int64_t farthest) {
   if (reductionOf(region) || contractionOf(region) || !readsByRegister(region))
     return nullptr;
   OpOperand *best = nullptr;
@@ -76,7 +75,8 @@ static OpOperand *operandFor(prog::FusedOp region) {
     bool isElementwise =
         shapeOf(operand.get()) == shapeOf(region.getResult(0)) &&
         llvm::none_of(inside.getUsers(), llvm::IsaPred<nn::BroadcastOp>);
-    if (op && isElementwise && makesTiles(op) && mayMove(op, region) &&
+    if (op && isElementwise && makesTiles(op) &&
+        mayMove(op, region, farthest) &&
         llvm::count(region->getOperands(), operand.get()) == 1 &&
         (!best || best->get().getDefiningOp()->isBeforeInBlock(op)))
       best = &operand;
@@ -119,9 +119,9 @@ static void merge(prog::FusedOp region, OpOperand &operand) {
   region.erase();
 }
 
-void fuseContractions(Block &block) {
+void fuseContractions(Block &block, int64_t farthest) {
   for (auto region : llvm::make_early_inc_range(block.getOps<prog::FusedOp>()))
-    if (OpOperand *operand = operandFor(region))
+    if (OpOperand *operand = operandFor(region, farthest))
       merge(region, *operand);
 }
 

@@ -8,7 +8,8 @@
 
 namespace weft {
 
-/// Moves into each region the contraction among its operands that comes last:
+/// Moves into each region the contraction among its operands that comes last,
+/// if it is at most `farthest` ops in front:
 /// the region then runs on sums that are still in registers. What else reads
 /// the contraction gets its value as another result.
 ///
@@ -23,7 +24,7 @@ namespace weft {
 ///                              products
 ///   x + y                      y, a collective between  two: the contraction
 ///                                                       hides it
-void fuseContractions(mlir::Block &block);
+void fuseContractions(mlir::Block &block, int64_t farthest);
 
 } // namespace weft
 

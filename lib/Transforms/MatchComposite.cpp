@@ -85,14 +85,7 @@ static std::optional<double> exactSplat(Value value) {
        op && isa<nn::BroadcastOp, nn::ReshapeOp, nn::BoundaryOp>(op);
        op = value.getDefiningOp())
     value = op->getOperand(0);
-  auto constant = value.getDefiningOp<nn::ConstantOp>();
-  auto elements = constant ? dyn_cast<SplatElementsAttr>(constant.getValue())
-                           : SplatElementsAttr();
-  if (!elements)
-    return std::nullopt;
-  if (isa<FloatType>(elements.getElementType()))
-    return elements.getSplatValue<APFloat>().convertToDouble();
-  return static_cast<double>(elements.getSplatValue<APInt>().getSExtValue());
+  return splatElement(value);
 }
 
 /// The same, as someone may have written it.

@@ -91,9 +91,7 @@ static PlacedValue behindMoves(PlacedValue placed) {
   return placed;
 }
 
-static std::optional<double> splatOf(Value value) {
-  value = behindMoves({value, SmallVector<int64_t>(shapeOf(value).size(), -1)})
-              .value;
+std::optional<double> splatElement(Value value) {
   auto constant = value.getDefiningOp<nn::ConstantOp>();
   auto elements = constant ? dyn_cast<SplatElementsAttr>(constant.getValue())
                            : SplatElementsAttr();
@@ -104,6 +102,11 @@ static std::optional<double> splatOf(Value value) {
   APInt number = elements.getSplatValue<APInt>();
   return number.getBitWidth() == 1 ? number.getZExtValue()
                                    : number.getSExtValue();
+}
+
+static std::optional<double> splatOf(Value value) {
+  SmallVector<int64_t> nowhere(shapeOf(value).size(), -1);
+  return splatElement(behindMoves({value, nowhere}).value);
 }
 
 /// `placed` as another value plus a constant.

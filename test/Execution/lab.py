@@ -127,7 +127,9 @@ class Lab:
 
     def require_parity(self, dump: Path, model: str, case: Case) -> None:
         """Notes the worst tensor, and fails if one is out of tolerance."""
-        comparison = self.compare(dump, model, case)
+        self.require(self.compare(dump, model, case), dump, model, case)
+
+    def require(self, comparison: Comparison, dump: Path, model: str, case: Case) -> None:
         worst = comparison.differences[0]
         self.table.append(
             {"mesh": case.name, "model": model, "how": dump.name, "worst": worst.name, "of tolerance": round(worst.ratio, 4)}

@@ -388,8 +388,9 @@ def FuseRegionsPass : Weft_ProgPass<"prog-fuse-regions"> {
     and broadcasts are cloned into every region that reads them; so are ops that
     only distant elementwise ops read, where their operands are in memory anyhow,
     so that backward keeps fewer values. A region whose value only a reduction
-    reads ends in that reduction, and its elements are in no memory. Greedy in
-    program order. No elementwise op is left outside of a region; no bit
+    reads ends in that reduction, and its elements are in no memory. A region
+    that reads a contraction begins with it, the last one if there are several,
+    and runs on its sums in registers. Greedy in program order. No elementwise op is left outside of a region; no bit
     changes.
 
     ```mlir
@@ -431,7 +432,9 @@ def LowerProgramPass : Weft_ProgPass<"prog-lower"> {
 def PlanMemoryPass : Weft_ProgPass<"prog-plan-memory"> {
   let summary = "give every buffer its offset";
   let description = [{
-    Slots lie in their regions in program order. Temporaries share the rest of
+    Slots lie in their regions in program order, those that collectives read
+    or write first: the program's descriptor says how far peers have to reach.
+    Temporaries share the rest of
     the region `microbatch`: within a function by lifetime (best fit, largest
     first), and all functions from its start, since they don't overlap in time.
     A module whose buffers have offsets is left alone. Writes the sizes of the

@@ -162,17 +162,8 @@ Value AttentionMask::maySee(const MaskExtent &queries, const MaskExtent &keys) {
 
 Value AttentionMask::seesAll(const MaskExtent &queries,
                              const MaskExtent &keys) {
-  Value result;
-  if (spec.causal)
-    result = atMost(b, keys.highest, queries.lowest);
-  if (spec.window)
-    result = both(result, atMost(b, firstSeen(queries.highest), keys.lowest));
-  if (!spec.documents)
-    return result;
-  // Then all four are equal.
-  result =
-      both(result, atMost(b, keys.highestDocument, queries.lowestDocument));
-  return both(result, atMost(b, queries.highestDocument, keys.lowestDocument));
+  // What must hold for some pair, of the extremes that make it hardest.
+  return maySee(queries.turned(), keys.turned());
 }
 
 Value AttentionMask::visible(Value row, Value key) {

@@ -20,6 +20,10 @@ namespace weft {
 /// null where the spec does not compare them.
 struct MaskExtent {
   Value lowest, highest, lowestDocument, highestDocument;
+
+  MaskExtent turned() const {
+    return {highest, lowest, highestDocument, lowestDocument};
+  }
 };
 
 /// The extents of all panels and tiles in the scratch argument.
