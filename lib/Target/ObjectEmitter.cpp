@@ -266,26 +266,23 @@ static std::string generate(NativeModule &native, const ObjectJob &job) {
   return error ? "can't write \"" + job.path + "\": " + error.message() : "";
 }
 
+/// Threads generate what is translated already while this one, which MLIR's
+/// context belongs to, translates the next.
 LogicalResult emitObjects(ArrayRef<ObjectJob> jobs) {
-  std::vector<NativeModule> natives;
-  for (const ObjectJob &job : jobs) {
-    FailureOr<NativeModule> native = translate(job);
-    if (failed(native))
-      return failure();
-    natives.push_back(std::move(*native));
-  }
-  if (jobs.size() > 1) {
-    llvm::DefaultThreadPool pool(llvm::hardware_concurrency(jobs.size()));
-    for (auto [native, job] : llvm::zip_equal(natives, jobs))
-      pool.async([&native = native, &job = job] {
-        native.error = generate(native, job);
-      });
-    pool.wait();
-  } else {
-    for (auto [native, job] : llvm::zip_equal(natives, jobs))
-      native.error = generate(native, job);
-  }
+  std::vector<NativeModule> natives(jobs.size());
+  llvm::DefaultThreadPool pool(llvm::hardware_concurrency(jobs.size()));
   bool isOk = true;
+  for (auto [native, job] : llvm::zip_equal(natives, jobs)) {
+    FailureOr<NativeModule> translated = translate(job);
+    isOk = succeeded(translated);
+    if (!isOk)
+      break;
+    native = std::move(*translated);
+    pool.async([&native = native, &job = job] {
+      native.error = generate(native, job);
+    });
+  }
+  pool.wait();
   for (auto [native, job] : llvm::zip_equal(natives, jobs)) {
     if (native.error.empty())
       continue;

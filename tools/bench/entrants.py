@@ -14,7 +14,13 @@ from sizes import Size, export
 from weft.data import Shards, write_tokens
 
 RANKS = 2
-PEERS = ("torch", "torch-fast-mkl", "jax")
+# PyTorch by the kernels that its MKL may use: what is added to the names, and the environment that brings it about.
+TORCH = {
+    "torch": ("", dict),
+    "torch-fast-mkl": (", fast MKL", lambda: {"LD_PRELOAD": str(fast_mkl_library())}),
+    "torch-avx2-mkl": (", AVX2 MKL", lambda: {"MKL_ENABLE_INSTRUCTIONS": "AVX2"}),
+}
+PEERS = (*TORCH, "jax")
 # Mode -> what `weft compile` is told. The names are the peers'.
 MODES = {
     "ddp": [f"mesh.dp_replicate={RANKS}"],
@@ -98,13 +104,16 @@ def _training(event: Event, name: str) -> list[object]:
     ]  # fmt: skip
 
 
-def torch_contestant(event: Event, *, is_compiled: bool, has_fast_mkl: bool) -> Contestant:
+def peer_variants(peer: str) -> tuple[str, ...]:
+    """The names under which a peer's variants are shown."""
+    return tuple(f"torch {kind}{TORCH[peer][0]}" for kind in ("eager", "compiled")) if peer in TORCH else (peer,)
+
+
+def torch_contestant(event: Event, name: str, *, peer: str, is_compiled: bool) -> Contestant:
     """One process per rank, over gloo."""
-    name = f"torch {'compiled' if is_compiled else 'eager'}{', fast MKL' if has_fast_mkl else ''}"
     options = ["--dtype", event.dtype, *(["--compile"] if is_compiled else [])]
     command = [sys.executable, ROOT / "tools/bench/peers/torch_peer.py", *_training(event, name), *options]
-    preload = {"LD_PRELOAD": str(fast_mkl_library())} if has_fast_mkl else {}
-    environments = [environment | preload for environment in rank_environments(RANKS)]
+    environments = [environment | TORCH[peer][1]() for environment in rank_environments(RANKS)]
     return Contestant(name, [command] * RANKS, event.steps_file(name), environments)
 
 
@@ -122,6 +131,6 @@ def peer_contestants(event: Event, peers: list[str], *, eager_only: bool) -> lis
             if event.mode in JAX_MODES and event.dtype == "f32":
                 found.append(jax_contestant(event))
             continue
-        for is_compiled in (False,) if eager_only else (False, True):
-            found.append(torch_contestant(event, is_compiled=is_compiled, has_fast_mkl=peer == "torch-fast-mkl"))
+        variants = zip(peer_variants(peer), (False, True), strict=True)
+        found += [torch_contestant(event, name, peer=peer, is_compiled=compiled) for name, compiled in variants if not (compiled and eager_only)]
     return found

@@ -10,7 +10,9 @@ in turn trains some steps while the others are stopped.
 
 modes: ddp; fsdp2; tp; sp = tp with sequence and loss parallelism (XLA has no counterpart of it here).
 peers: torch = eager and torch.compile; torch-fast-mkl = the same with MKL told to use its AVX-512 kernels, which it keeps from
-processors that are not Intel's (on Intel's it changes nothing); jax = XLA, installed on demand into an environment of its own.
+processors that are not Intel's (on Intel's it changes nothing); torch-avx2-mkl = with MKL kept to AVX2, as it keeps itself on
+those others, so that an Intel processor can show what stock PyTorch is there; jax = XLA, installed on demand into an environment
+of its own.
 
 Columns: median and least ms of a step; processor ms of a rank in it (waiting by spinning counts, waiting asleep does not; other
 programs on the machine do not); how many times longer than Weft, with the least and most of the rounds; peak resident MiB of a
@@ -26,7 +28,7 @@ from pathlib import Path
 
 from commands import BenchmarkFailed, add_picture, machine, new_parser, run_benchmark, write_results
 from contest import Contestant, compete
-from entrants import MODES, PEERS, RANKS, Event, peer_contestants, weft_artefact, weft_contestant, weft_profile
+from entrants import MODES, PEERS, RANKS, Event, peer_contestants, peer_variants, weft_artefact, weft_contestant, weft_profile
 from kernel_cases import largest_product
 from kernels import measure_case
 from pictures import Bars, draw
@@ -123,14 +125,11 @@ def _table(event: Row) -> str:
     return "\n".join(lines)
 
 
-VARIANTS = {"torch": ("torch eager", "torch compiled"), "torch-fast-mkl": ("torch eager, fast MKL", "torch compiled, fast MKL"), "jax": ("jax",)}
-
-
 def summarise(events: list[Row]) -> Row:
     """Per peer, over the events, the ratios of its best variant: geometric mean and least."""
     summary = {}
-    for peer, names in VARIANTS.items():
-        variants = [[row["ratio"]["median"] for row in event["rows"] if row["name"] in names] for event in events]
+    for peer in PEERS:
+        variants = [[row["ratio"]["median"] for row in event["rows"] if row["name"] in peer_variants(peer)] for event in events]
         best = [min(ratios) for ratios in variants if ratios]
         if best:
             summary[peer] = {"cells": len(best), "geometric_mean": geometric_mean(best), "least": min(best)}
