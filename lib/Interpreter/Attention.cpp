@@ -73,7 +73,7 @@ struct Attention {
 static double softmaxOfRow(std::vector<double> &scores) {
   double maximum = -INFINITY, sum = 0.0;
   for (double score : scores)
-    maximum = std::max(maximum, score);
+    maximum = maximum < score || std::isnan(score) ? score : maximum;
   if (maximum == -INFINITY) {
     scores.assign(scores.size(), 0.0);
     return -INFINITY;

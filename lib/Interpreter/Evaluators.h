@@ -17,6 +17,9 @@ namespace weft::interpreter {
 using Tensors = llvm::SmallVector<Tensor, 1>;
 using Operands = llvm::ArrayRef<Tensor>;
 
+/// An id that no program may look at: its embedding is NaN.
+inline constexpr int64_t kPoisonedId = -(int64_t(1) << 50);
+
 class EvaluatorTable {
 public:
   using Evaluator = std::function<Tensors(mlir::Operation *, Operands)>;

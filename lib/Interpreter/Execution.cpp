@@ -2,7 +2,7 @@
 //
 // Execution: binds functions to slots and runs the calls of a step.
 #include "weft/Interpreter/Execution.h"
-
+#include "Evaluators.h"
 #include "weft/Interpreter/Sharding.h"
 #include <algorithm>
 
@@ -54,8 +54,8 @@ RankTensors Execution::distributed(pipe::SlotOp slot,
   double padding = 0.0;
   if (slot.getKind() == "parameter" && value.isFloating())
     padding = parameterPadding;
-  if (slot.getSymName() == "labels")
-    padding = -100.0;
+  if (slot.getSymName() == "tokens")
+    padding = kPoisonedId;
   return shard(ranks.mesh, layoutOf(slot), value, padding);
 }
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Ops that address a dim by the values of another operand. An index out of
-// range takes no part, so the shards of an indexed dim add up.
+// range takes no part, so the shards of an indexed dim add up. Only the id that
+// fills padding embeds as NaN, to show who reads it.
 #include "Evaluators.h"
+#include <cmath>
 
 using namespace weft;
 using namespace weft::interpreter;
@@ -42,7 +44,10 @@ static Tensor evaluateEmbedding(nn::EmbeddingOp op, Operands operands) {
   auto elements = result.mutableElements();
   for (auto [position, id] : llvm::enumerate(ids.elements())) {
     int64_t row = id.integer - offset;
-    if (row >= 0 && row < rows)
+    if (id.integer == kPoisonedId)
+      for (int64_t e = 0; e < width; ++e)
+        elements[position * width + e].real = NAN;
+    else if (row >= 0 && row < rows)
       std::copy_n(table.elements().begin() + row * width, width,
                   elements.begin() + position * width);
   }

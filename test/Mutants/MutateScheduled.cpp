@@ -112,18 +112,31 @@ static void addStarted(MutationList &list, dist::StartOp start) {
   addSwap(list, start);
 }
 
+/// " of operand 1 of contract": the use of a masked value; `op` is the mask or
+/// the extent that it keeps.
+static std::string describeUse(Operation *op) {
+  Operation *mask = op;
+  if (!isa<nn::MaskTailOp>(op) && !op->use_empty())
+    mask = *op->user_begin();
+  if (!isa<nn::MaskTailOp>(mask) || mask->use_empty())
+    return "";
+  OpOperand &use = *mask->use_begin();
+  return llvm::formatv(" of operand {0} of {1}", use.getOperandNumber(),
+                       use.getOwner()->getName().stripDialect());
+}
+
 /// Ops that make or use a part of a value without communication.
 static void addLocal(MutationList &list, Operation *op) {
   if (isa<dist::ShardSliceOp, dist::MakePartialOp, nn::MaskTailOp>(op))
-    list.add(isa<nn::MaskTailOp>(op) ? "drop mask" : "drop cut",
-             op->getName().getStringRef(), [](Operation *clone) {
-               OpBuilder builder(clone);
-               Value value =
-                   alone(builder, clone->getLoc(), clone->getOperand(0),
-                         clone->getResult(0).getType());
-               clone->getResult(0).replaceAllUsesWith(value);
-               clone->erase();
-             });
+    list.add(
+        isa<nn::MaskTailOp>(op) ? "drop mask" : "drop cut",
+        op->getName().stripDialect() + describeUse(op), [](Operation *clone) {
+          OpBuilder builder(clone);
+          Value value = alone(builder, clone->getLoc(), clone->getOperand(0),
+                              clone->getResult(0).getType());
+          clone->getResult(0).replaceAllUsesWith(value);
+          clone->erase();
+        });
   if (isa<dist::ShardSliceOp, dist::MakePartialOp, dist::CoordinateOp,
           dist::ExtentOp>(op))
     addAxes(list, op, /*isStarted=*/false);
@@ -134,7 +147,7 @@ static void addLocal(MutationList &list, Operation *op) {
     return;
   auto old = op->getAttrOfType<IntegerAttr>(number);
   auto other = IntegerAttr::get(old.getType(), old.getInt() * 2);
-  list.add("wrong offset", describe(op),
+  list.add("wrong offset", describe(op) + describeUse(op),
            [=](Operation *clone) { clone->setAttr(number, other); });
 }
 

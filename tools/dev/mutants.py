@@ -39,15 +39,18 @@ _BATCH, _SEQ, _STEPS = 4, 8, 2
 
 # Why a survivor computes the same: phase, kind, and a pattern of what was altered. Programs have also been run: their numbers, and
 # metrics, are those of the unaltered one.
-_PADDING = "padding holds zeros in these runs (labels -100, cleared slots); the mask is for contents that are not finite"
+_MASK = "drop mask|wrong offset"
+_CLEAN = "the residual's gradient comes from norms whose operands are masked"
 REASONS = [
     ("program", "wrong offset", "", "the bytes are free while the value lives, which prog-verify proves"),
     ("program", "swap operands", r"fused_\w*(add|mul)", "the kernel is symmetric in the two operands"),
     ("program", "drop (copy|launch)", r"to slot @term\d+\.\w+ at root/update", "sets a slot to zero that the runtime clears as every step begins"),
     ("program", "wrong coordinate", r"coordinate at .*(root/update|/norm)$", "make_partial compares the coordinate with 0 only"),
-    ("program", "wrong coordinate", "^extent", _PADDING),
-    ("scheduled", "drop mask", "", _PADDING),
-    ("scheduled", "wrong offset", "^extent", _PADDING),
+    ("scheduled", _MASK, "operand 0 of reduce at .*/norm$", "padding of a gradient is the zeros that went into its reduce_scatter"),
+    ("scheduled", _MASK, r"operand 0 of contract at .*\.(o_proj|down_proj)/grad$", _CLEAN),
+    ("scheduled", _MASK, r"operand 0 of embedding_grad at ", _CLEAN),
+    ("scheduled", _MASK, r"operand 1 of embedding_grad at ", "the rows that would be added are masked themselves"),
+    ("scheduled", _MASK, r"operand 0 of cross_entropy at ", "the labels of these rows are masked"),
     ("scheduled", "swap results", r"term0\.\w+ and (term0\.\w+|skipped) of @stage0_update", "both are the constant 0"),
     ("typed", "wrong layout", "^embedding_grad, tp -> shard", "the rule allows it, and the redistribute that reads it starts from there"),
 ]

@@ -35,8 +35,8 @@ public:
   /// Gives parameters and buffers their stored tensors; fails with a
   /// diagnostic if one is missing or has another shape.
   mlir::LogicalResult load(const TensorMap &stored);
-  /// Gives a slot a value. Padding is NaN in parameters, -100 in a slot named
-  /// `labels`, else 0.
+  /// Gives a slot a value. Padding is NaN in parameters, an id that embeds as
+  /// NaN in a slot named `tokens`, else 0 (which is a class for labels).
   mlir::LogicalResult set(llvm::StringRef slot, const Tensor &global,
                           int64_t microbatch = 0);
   /// Sets a slot of one element, if the module has it.
