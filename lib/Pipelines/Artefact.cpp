@@ -16,6 +16,9 @@ using llvm::StringRef;
 
 namespace weft {
 
+/// What folders of unfinished compilations are called.
+static const std::string kStagingPrefix = ".compile-";
+
 static std::string join(StringRef folder, StringRef name) {
   llvm::SmallString<128> path(folder);
   llvm::sys::path::append(path, name);
@@ -36,10 +39,39 @@ static llvm::Error cannot(const char *verb, StringRef path,
 // Writing
 //===----------------------------------------------------------------------===//
 
+/// Opens a folder and locks it, as long as it is open; closed if that fails.
+static std::error_code lockFolder(StringRef folder, int &file, int how) {
+  if (std::error_code error = fs::openFileForRead(folder, file))
+    return error;
+  if (flock(file, how) == 0)
+    return {};
+  std::error_code error(errno, std::generic_category());
+  (void)fs::closeFile(file);
+  return error;
+}
+
+/// Removes what compilations left that were ended from outside: a living one
+/// has a lock on its folder.
+static void removeAbandoned(StringRef target) {
+  std::error_code error;
+  for (fs::directory_iterator entry(target, error), end; !error && entry != end;
+       entry.increment(error)) {
+    StringRef name = llvm::sys::path::filename(entry->path());
+    int lock = -1;
+    if (!name.starts_with(kStagingPrefix) ||
+        lockFolder(entry->path(), lock, LOCK_EX | LOCK_NB))
+      continue;
+    (void)fs::remove_directories(entry->path());
+    (void)fs::closeFile(lock);
+  }
+}
+
 StagedArtefact::~StagedArtefact() {
   if (staging.empty())
     return;
   (void)fs::remove_directories(staging);
+  if (lock >= 0)
+    (void)fs::closeFile(lock);
   if (isTargetNew)
     (void)fs::remove(target); // unless somebody else has put something there
 }
@@ -51,13 +83,20 @@ llvm::Error StagedArtefact::create() {
                    "\" is no folder: it can't hold an artefact");
   if (std::error_code error = fs::create_directories(target))
     return cannot("make folder", target, error);
+  // So that nobody takes the new folder for an abandoned one.
+  int making = -1;
+  if (std::error_code error = lockFolder(target, making, LOCK_EX))
+    return cannot("open", target, error);
+  removeAbandoned(target);
   llvm::SmallString<128> name;
-  fs::createUniquePath(join(target, ".compile-%%%%%%%%"), name,
+  fs::createUniquePath(join(target, kStagingPrefix + "%%%%%%%%"), name,
                        /*MakeAbsolute=*/false);
-  if (std::error_code error = fs::create_directories(join(name, "ir")))
-    return cannot("write into", target, error);
+  std::error_code error = fs::create_directories(join(name, "ir"));
+  if (!error)
+    error = lockFolder(name, lock, LOCK_EX);
+  (void)fs::closeFile(making);
   staging = name.str().str();
-  return llvm::Error::success();
+  return error ? cannot("write into", target, error) : llvm::Error::success();
 }
 
 std::string StagedArtefact::path(StringRef name) const {
@@ -82,10 +121,9 @@ static std::vector<std::string> filesIn(StringRef folder) {
 
 llvm::Error StagedArtefact::commit() {
   // One at a time: the files of two compilations must not mix.
-  int lock = -1;
-  if (std::error_code error = fs::openFileForRead(target, lock))
+  int moving = -1;
+  if (std::error_code error = lockFolder(target, moving, LOCK_EX))
     return cannot("open", target, error);
-  (void)flock(lock, LOCK_EX);
   std::error_code error = fs::create_directories(join(target, "ir"));
   std::string at = join(target, "ir");
   for (const std::string &name : filesIn(staging)) {
@@ -94,7 +132,7 @@ llvm::Error StagedArtefact::commit() {
     at = join(target, name);
     error = fs::rename(join(staging, name), at);
   }
-  (void)fs::closeFile(lock);
+  (void)fs::closeFile(moving);
   if (error)
     return cannot("write", at, error);
   isTargetNew = false;

@@ -7,6 +7,7 @@
 //    over the published. 3. Two rules of one rank that differ are an error, a
 //    user's pattern without a match too; a published one is a warning.
 #include "PlanModel.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
@@ -99,6 +100,27 @@ static LogicalResult reportUnmatched(const PlanModel &model,
   return result;
 }
 
+/// A module of this model that a style could be for, the numbers in its name
+/// left open: the last matrix in a numbered layer, else the last of all.
+static std::string exampleModule(const PlanModel &model) {
+  std::string example = "model.layers.*.mlp.up_proj";
+  bool isNumbered = false;
+  for (const PlanParameter &parameter : model.parameters) {
+    StringRef name = parameter.names.front();
+    if (parameter.numDims() != 2 || !name.consume_back(".weight"))
+      continue;
+    SmallVector<StringRef> parts;
+    name.split(parts, '.');
+    bool hasNumber = false;
+    for (StringRef &part : parts)
+      if (llvm::all_of(part, [](char c) { return llvm::isDigit(c); }))
+        part = "*", hasNumber = true;
+    if (hasNumber || !isNumbered)
+      example = llvm::join(parts, "."), isNumbered = hasNumber;
+  }
+  return example;
+}
+
 LogicalResult weft::decideStyles(const PlanModel &model, const Config &config,
                                  PlanDecision &decision) {
   if (failed(collectRules(model, config, decision)))
@@ -128,8 +150,8 @@ LogicalResult weft::decideStyles(const PlanModel &model, const Config &config,
   auto diagnostic = emitAtOrigin(model.module, config.originOf("mesh.tp"))
                     << "mesh.tp is " << config.mesh.tp
                     << ", but no plan says what it shards";
-  diagnostic.attachNote() << "add styles, such as [plan.styles] "
-                             "\"model.layers.*.mlp.up_proj\" = \"colwise\", "
-                             "or set mesh.tp to 1";
+  diagnostic.attachNote() << "add styles, such as [plan.styles] \""
+                          << exampleModule(model)
+                          << "\" = \"colwise\", or set mesh.tp to 1";
   return diagnostic;
 }

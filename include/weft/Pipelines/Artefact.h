@@ -24,7 +24,8 @@ public:
   /// Removes what was not committed, and the target if it was made for it.
   ~StagedArtefact();
 
-  /// Makes the folders. An error names what can't be made.
+  /// Makes the folders, and removes those of compilations that were ended from
+  /// outside. An error names what can't be made.
   llvm::Error create();
   /// Where to write a file: `name` is relative to the artefact.
   std::string path(llvm::StringRef name) const;
@@ -34,6 +35,7 @@ public:
 
 private:
   std::string target, staging;
+  int lock = -1; // of `staging`, as long as this lives
   bool isTargetNew = false;
 };
 
