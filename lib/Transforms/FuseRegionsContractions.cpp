@@ -63,11 +63,24 @@ static bool mayMove(nn::ContractOp op, prog::FusedOp region, int64_t farthest) {
   });
 }
 
-/// The operand of `region` to make in it; null if there is none.
+/// True if the arithmetic takes long. Beside a loop's memory it costs nothing,
+/// between two tiles it is waited for.
+static bool isHeavy(prog::FusedOp region) {
+  return llvm::any_of(
+      region.getBody().front(),
+      llvm::IsaPred<nn::ExpOp, nn::LogOp, nn::SinOp, nn::CosOp, nn::TanhOp,
+                    nn::ErfOp, nn::PowOp, nn::SigmoidOp, nn::SiluOp, nn::GeluOp,
+                    nn::GeluTanhOp>);
+}
+
+/// The operand of `region` to make in it; null if there is none. A heavy region
+/// has to spare the sums' way to memory and back.
+
 static OpOperand *operandFor(prog::FusedOp region, int64_t farthest) {
   if (reductionOf(region) || contractionOf(region) || !readsByRegister(region))
     return nullptr;
   OpOperand *best = nullptr;
+  bool heavy = isHeavy(region);
   for (OpOperand &operand : region->getOpOperands()) {
     auto op = operand.get().getDefiningOp<nn::ContractOp>();
     BlockArgument inside =
@@ -75,7 +88,7 @@ static OpOperand *operandFor(prog::FusedOp region, int64_t farthest) {
     bool isElementwise =
         shapeOf(operand.get()) == shapeOf(region.getResult(0)) &&
         llvm::none_of(inside.getUsers(), llvm::IsaPred<nn::BroadcastOp>);
-    if (op && isElementwise && makesTiles(op) &&
+    if (op && isElementwise && makesTiles(op) && !(heavy && !op->hasOneUse()) &&
         mayMove(op, region, farthest) &&
         llvm::count(region->getOperands(), operand.get()) == 1 &&
         (!best || best->get().getDefiningOp()->isBeforeInBlock(op)))

@@ -39,8 +39,31 @@ func.func @keeps_what_others_read(%x: tensor<8x64xf32> {pipe.slot = @x}, %w: ten
   // CHECK: prog.yield %[[Q]], %[[P]]
   // CHECK: return %[[BOTH]]#0, %[[BOTH]]#1
   %p = nn.contract "td,od->to" %x, %w : (tensor<8x64xf32>, tensor<32x64xf32>) -> tensor<8x32xf32>
-  %s = nn.silu %r : tensor<8x32xf32>
+  %s = nn.relu %r : tensor<8x32xf32>
   %q = nn.mul %s, %p : tensor<8x32xf32>
+  return %q, %p : tensor<8x32xf32>, tensor<8x32xf32>
+}
+
+// Long arithmetic is worth waiting for if the sums need not be written.
+// CHECK-LABEL: func.func @takes_a_heavy_region
+func.func @takes_a_heavy_region(%x: tensor<8x64xf32> {pipe.slot = @x}, %w: tensor<32x64xf32> {pipe.slot = @w})
+    -> (tensor<8x32xf32> {pipe.slot = @y}) {
+  // CHECK: prog.fused
+  // CHECK: nn.contract
+  // CHECK: nn.silu
+  %p = nn.contract "td,od->to" %x, %w : (tensor<8x64xf32>, tensor<32x64xf32>) -> tensor<8x32xf32>
+  %q = nn.silu %p : tensor<8x32xf32>
+  return %q : tensor<8x32xf32>
+}
+
+// CHECK-LABEL: func.func @leaves_a_heavy_region_if_the_sums_are_kept
+func.func @leaves_a_heavy_region_if_the_sums_are_kept(%x: tensor<8x64xf32> {pipe.slot = @x}, %w: tensor<32x64xf32> {pipe.slot = @w})
+    -> (tensor<8x32xf32> {pipe.slot = @y}, tensor<8x32xf32> {pipe.slot = @z}) {
+  // CHECK: %[[P:.*]] = nn.contract
+  // CHECK: prog.fused %[[P]]
+  // CHECK: nn.silu
+  %p = nn.contract "td,od->to" %x, %w : (tensor<8x64xf32>, tensor<32x64xf32>) -> tensor<8x32xf32>
+  %q = nn.silu %p : tensor<8x32xf32>
   return %q, %p : tensor<8x32xf32>, tensor<8x32xf32>
 }
 
