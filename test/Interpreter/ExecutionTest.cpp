@@ -6,6 +6,7 @@
 #include "weft/Interpreter/Simulate.h"
 #include "llvm/Support/FileSystem.h"
 #include "gtest/gtest.h"
+#include <cmath>
 #include <fstream>
 
 using namespace weft;
@@ -128,6 +129,44 @@ TEST_F(ExecutionOfSteps, FindsADroppedCollective) {
     auto comparison = simulate(*local, *global, inputs);
     ASSERT_TRUE(succeeded(comparison));
     EXPECT_FALSE(comparison->agrees()) << to;
+  }
+}
+
+/// Three tokens over two ranks; the loss sums their embeddings.
+static const char *const kUneven = R"(
+#mesh = #dist.mesh<dp = 2>
+module attributes {dist.mesh = #mesh} {
+  pipe.slot @w : tensor<3x1xf32, #dist.layout<#mesh>> {kind = "parameter", lifetime = "run", stored = "w"}
+  pipe.slot @tokens : tensor<3xi64, #dist.layout<#mesh, dp = shard(0)>> {kind = "input", lifetime = "microbatch"}
+  pipe.slot @loss : tensor<f32, #dist.layout<#mesh>> {kind = "scalar", lifetime = "run"}
+  func.func @stage0(%w: tensor<3x1xf32> {pipe.slot = @w}, %t: tensor<2xi64> {pipe.slot = @tokens}) -> (tensor<f32> {pipe.slot = @loss}) {
+    %e = nn.embedding %t, %w : (tensor<2xi64>, tensor<3x1xf32>) -> tensor<2x1xf32>
+    %n = dist.extent of 3 over #mesh ["dp"] : tensor<i64>
+    %m = nn.mask_tail %e, %n dim 0 value 0.0 : (tensor<2x1xf32>, tensor<i64>) -> tensor<2x1xf32>
+    %l = nn.reduce sum %m dims [0, 1] : (tensor<2x1xf32>) -> tensor<f32>
+    %a = dist.all_reduce "sum" %l over #mesh ["dp"] : (tensor<f32>) -> (tensor<f32>)
+    return %a : tensor<f32>
+  }
+}
+)";
+
+TEST_F(ExecutionOfSteps, PaddingOfTokensIsSeen) {
+  for (bool isMasked : {true, false}) {
+    std::string text = kUneven;
+    if (!isMasked)
+      text.replace(text.find("sum %m"), 6, "sum %e");
+    auto module = context.parse(text);
+    Execution run(*module);
+    TensorMap weights;
+    weights["w"] = real({3, 1}, {1, 2, 4});
+    ASSERT_TRUE(succeeded(run.load(weights)));
+    ASSERT_TRUE(succeeded(run.set("tokens", whole({3}, {0, 2, 2}))));
+    ASSERT_TRUE(succeeded(run.call("stage0", /*microbatch=*/0)));
+    double loss = run.global("loss").elements()[0].real;
+    if (isMasked)
+      EXPECT_EQ(loss, 1 + 4 + 4);
+    else
+      EXPECT_TRUE(std::isnan(loss)) << loss;
   }
 }
 
