@@ -7,6 +7,7 @@
 #include "weft_runtime/SharedMemory.h"
 
 #include <cstdlib>
+#include <dlfcn.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -49,6 +50,10 @@ static bool isSeveralHosts(const std::string &kind) {
   return kind.ends_with("_hosts");
 }
 
+static bool needsGloo(const std::string &kind) {
+  return kind == "gloo" || isSeveralHosts(kind);
+}
+
 /// Moves the rank to its host: the first half of the ranks to one and the
 /// others to another, or in turn.
 static void settle(const std::string &kind, Bootstrap &bootstrap) {
@@ -71,6 +76,13 @@ static int freePort() {
   getsockname(descriptor, generic, &size);
   close(descriptor);
   return ntohs(address.sin_port);
+}
+
+/// Loads the provider once: forked ranks find it, and Torch with it, in their
+/// memory, and need not load them again.
+static void loadProvider(const std::string &kind) {
+  if (needsGloo(kind))
+    dlopen(findProvider("libweft_gloo.so", {}).c_str(), RTLD_NOW | RTLD_LOCAL);
 }
 
 /// The life of a forked rank: its answer goes through `pipe`.
@@ -102,6 +114,7 @@ static std::string readAll(int descriptor) {
 static std::vector<std::string>
 runProcesses(const std::string &kind, int worldSize, const RankBody &body) {
   static int numWorlds = 0;
+  loadProvider(kind);
   Bootstrap bootstrap;
   bootstrap.worldSize = bootstrap.localWorldSize = worldSize;
   bootstrap.masterPort = freePort();
@@ -144,7 +157,7 @@ std::vector<std::string> weft::test::runWorld(const std::string &kind,
 }
 
 std::string weft::test::whyUnavailable(const std::string &kind) {
-  if (kind != "gloo" && !isSeveralHosts(kind))
+  if (!needsGloo(kind))
     return "";
   try {
     findProvider("libweft_gloo.so", {});
