@@ -48,7 +48,7 @@ TEST(Attention, FollowsPositionsInAnyOrder) {
 
 TEST(Attention, NoticesAWrongMask) {
   AttentionSpec spec = specs[1];
-  Harness harness;
+  Harness harness("native", sweepLevel);
   emitAttention(harness.site("forward"), spec);
   emitAttentionGrad(harness.site("backward"), spec);
   ASSERT_NO_FATAL_FAILURE(harness.build());

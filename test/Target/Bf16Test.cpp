@@ -87,7 +87,7 @@ void contract(Harness &harness, const std::string &name,
 
 /// Every case in bf16 with f32 and bf16 results, against f32.
 void compareWithF32(bool amx, bool vectors, bool exact) {
-  Harness harness;
+  Harness harness("native", sweepLevel);
   harness.target.hasAmx &= amx;
   harness.target.hasAvx512Bf16 &= vectors;
   if ((amx && !harness.target.hasAmx) ||
@@ -289,12 +289,12 @@ void compareAttention(Harness &harness, AttentionSpec spec) {
 }
 
 TEST(Bf16, AttentionRoundsOnce) {
-  Harness harness;
+  Harness harness("native", sweepLevel);
   compareAttention(harness, {2, 4, 2, 70, 70, 20, 0.3, true, harness.f32()});
 }
 
 TEST(Bf16, AttentionOfAWindowRoundsOnce) {
-  Harness harness;
+  Harness harness("native", sweepLevel);
   compareAttention(harness,
                    {2, 4, 2, 70, 70, 20, 0.3, true, harness.f32(), 9, 1.5});
 }

@@ -35,12 +35,19 @@ namespace weft {
 using Floats = std::vector<float>;
 using Ints = std::vector<int64_t>;
 
+/// Set by `TargetTest` and `TargetSlowTests`: how far to optimise kernels that
+/// are one of many and compared with optimised ones or with each other.
+extern const unsigned sweepLevel;
+
 class Harness {
 public:
+  /// Optimises native kernels as programs are, those of other CPUs for a sweep.
   explicit Harness(const std::string &cpu = "native")
+      : Harness(cpu, cpu == "native" ? TargetConfig().optLevel : sweepLevel) {}
+  Harness(const std::string &cpu, unsigned level)
       : context(makeContext()), loc(mlir::UnknownLoc::get(context.get())),
         module(mlir::ModuleOp::create(loc)), builder(context.get()) {
-    target = *resolveTarget({.cpu = cpu}, loc);
+    target = *resolveTarget({.cpu = cpu, .optLevel = level}, loc);
   }
   ~Harness() {
     if (library)
