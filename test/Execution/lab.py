@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the tools for the tests: models, data, artefacts and references, each made once per session, and the comparison of dumps."""
+"""Runs the tools for the tests: models, data, artefacts and references, each made once per session, and the comparison of dumps.
+
+Models and references are made in this process: PyTorch is loaded once, not once for each.
+"""
 
 import functools
 import os
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +15,10 @@ from cases import OPTIMIZER, Case
 from safetensors.numpy import save_file
 from twins import Twin, synchronous
 from weft.compare import Comparison, compare_dumps
-from weft.data import Shards, write_tokens
+from weft.data import Shards, open_samples, write_tokens
+from weft.export import export_model
+from weft.hf import Weights, build_module, load_config, make_model
+from weft.reference import Training, run_reference
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("WEFT_BUILD", ROOT / "build/release"))
@@ -49,8 +54,7 @@ class Lab:
     def model(self, name: str) -> Path:
         """An exported example, or one of the models beside this file, with seed 1."""
         target = self.folder / name
-        config = _config(name)
-        run(sys.executable, "-m", "weft.export_command", "--hf", config, "--seed", 1, "--batch", BATCH, "--seq", SEQ, "-o", target)
+        export_model(make_model(load_config(_config(name)), Weights(seed=1), batch=BATCH, seq=SEQ), target)
         return target
 
     @functools.cache  # noqa: B019
@@ -72,13 +76,10 @@ class Lab:
     def reference(self, model: str, data: str, microbatches: int, compute: str = "f32") -> Path:
         """The dump of eager PyTorch on one device."""
         target = self.folder / f"{model}-{data}-{microbatches}-{compute}-reference"
-        options = [f"--{key.replace('_', '-')}={value.strip(chr(34))}" for key, value in OPTIMIZER.items() if key != "name"]
-        run(
-            sys.executable, "-m", "weft.reference", "--hf", _config(model),
-            "--weights", self.model(model) / "weights", "--data", self.data(data), "--dump", target,
-            "--batch", BATCH, "--seq", SEQ, "--steps", STEPS, "--microbatches", microbatches, "--optimizer", "sgd", *options,
-            "--compute", compute,
-        )  # fmt: skip
+        options = {key: float(value) for key, value in OPTIMIZER.items() if key != "name"}
+        training = Training(BATCH, SEQ, STEPS, microbatches, "sgd", **options, compute=compute)
+        module = build_module(load_config(_config(model)), Weights(directory=self.model(model) / "weights"))
+        run_reference(module, samples=open_samples(self.data(data), seq=SEQ), training=training, dump=target)
         return target
 
     @functools.cache  # noqa: B019

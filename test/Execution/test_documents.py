@@ -12,6 +12,8 @@ from cases import MESHES, Case
 from lab import BUILD, STEPS, run, weft
 from safetensors.torch import load_file, save_file
 from weft.compare import compare_dumps
+from weft.export import export_model
+from weft.model import from_function
 
 sys.path.insert(0, str(Path(__file__).parent / "models"))
 from packed import BATCH, SEQ, VOCAB, Packed, loss
@@ -50,8 +52,7 @@ def _reference(weights: Path, data: dict[str, torch.Tensor], dump: Path) -> Path
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model, its data, the reference's dump, and that of one document a sample."""
     folder, data = tmp_path_factory.mktemp("packed"), _data()
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent / 'models')!r}); from weft.export_command import main; sys.exit(main())"
-    run(sys.executable, "-c", code, "--module", "packed:make", "-o", folder / "model")
+    export_model(from_function("packed:make"), folder / "model")
     (folder / "data").mkdir()
     save_file(data, folder / "data/samples.safetensors")
     weights = folder / "model/weights/model.safetensors"

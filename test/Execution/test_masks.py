@@ -23,22 +23,27 @@ def _marked(cases: list[Case]) -> list:
 
 
 # Gemma 2 has all that Mistral has.
-@pytest.mark.parametrize("model", [pytest.param("tiny-mistral", marks=pytest.mark.slow), "tiny-gemma2"])
+TRAINED = [pytest.param("tiny-mistral", marks=pytest.mark.slow), "tiny-gemma2"]
+
+
+@pytest.mark.parametrize("model", TRAINED)
 @pytest.mark.parametrize("case", _marked([ONE, SHARDED]))
 def test_virtual_ranks(lab: Lab, model: str, case: Case) -> None:
     lab.require_parity(lab.simulate(lab.artefact(model, case), case), model, case)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", TRAINED)
 @pytest.mark.parametrize("case", _marked([ONE, SHARDED]))
 def test_processes(lab: Lab, model: str, case: Case) -> None:
     lab.require_parity(lab.train(lab.artefact(model, case), case), model, case)
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_masks_are_recognised(lab: Lab, model: str) -> None:
+def test_masks_are_recognised(lab: Lab, model: str, tmp_path: Path) -> None:
     """Every layer is one attention, the scores are never in memory."""
-    text = run(BUILD / "bin/weft-opt", lab.artefact(model, SHARDED) / "ir/typed.mlirbc")
+    settings = [word for setting in SHARDED.settings for word in ("--set", setting)]
+    weft("compile", lab.model(model), *settings, "--to", "typed", "-o", tmp_path)
+    text = run(BUILD / "bin/weft-opt", tmp_path / "ir/typed.mlirbc")
     assert text.count("= nn.attention ") == text.count("= nn.attention_grad ") == 2
     assert "nn.softmax" not in text
     layers = 2 if model == "tiny-mistral" else 1  # of gemma 2 every other
