@@ -2,7 +2,7 @@
 """`tools/check`: builds what is missing, runs the tests, and ends with one line of counts.
 
     tools/check          everything
-    tools/check quick    without what is marked slow (two minutes)
+    tools/check quick    without what is marked slow (under two minutes)
     tools/check style    only the rules of the tree and the format
 
 Groups: style (check_tree.py, clang-format), GoogleTest through ctest, lit, and pytest. Each writes a machine-readable report, from
