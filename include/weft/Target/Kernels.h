@@ -152,9 +152,10 @@ struct ContractSpec {
   /// Element types; sums are in f32 for bf16 and f32, else in C's type.
   mlir::Type aType, bType, cType;
   ContractOrder order = ContractOrder::Chain;
-  /// What is made of the sums, which are its `Scalar::Given`; f32, chains. Its
-  /// inputs are A, B and what else it reads, its outputs take C's place. The
-  /// last dim of C is A's or B's alone; a multiple of 16 if rows repeat.
+  /// What is made of the sums, which are its `Scalar::Given` in C's type;
+  /// chains of f32 or bf16. Its inputs are A, B and what else it reads, its
+  /// outputs take C's place. The last dim of C is A's or B's alone; a multiple
+  /// of 16 if rows repeat.
   std::optional<ElementwiseSpec> region = {};
 };
 

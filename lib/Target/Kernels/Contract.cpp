@@ -131,7 +131,7 @@ int64_t contractScratchBytes(const ContractSpec &spec,
     return 0;
   Groups groups = analyseContract(spec);
   if (takesPairs(spec, groups, target))
-    return pairScratchBytes(groups);
+    return pairScratchBytes(spec, groups);
   return tiledScratchBytes(spec, groups, target);
 }
 
@@ -243,7 +243,7 @@ func::FuncOp emitContract(const KernelSite &site, const ContractSpec &spec) {
     emitPairContract(b, spec, groups);
     return b.finish();
   }
-  if (isTiled(spec) && !spec.region)
+  if (isTiled(spec))
     b.computeInF32();
   ContractEmitter(b, spec).emit();
   return b.finish();

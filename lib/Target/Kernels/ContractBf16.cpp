@@ -4,7 +4,8 @@
 //
 // 1. A's block is packed as rows of pairs [m][K / 2], pair p = (2p, 2p + 1) of
 //    k, padded with zeros to whole tiles.
-// 2. Per panel of 32 columns B is packed as [K / 2][32] pairs.
+// 2. Per 32 columns, or 64 for a region, B is packed as panels of [K / 2][32]
+//    pairs.
 // 3. Register tiles run down m (GemmTileBf16).
 //
 // Packing reads 16 columns x 32 k at a time: registers of 16 pairs along k, or
@@ -45,18 +46,22 @@ bool takesPairs(const ContractSpec &spec, const Groups &groups,
 namespace {
 /// Sizes of the packed operands, in pairs, and where they lie in the scratch.
 struct PairPlan {
-  explicit PairPlan(const Groups &groups) {
+  PairPlan(const ContractSpec &spec, const Groups &groups)
+      : columns(spec.region ? 2 * kBf16TileCols : kBf16TileCols) {
     constexpr int64_t cachePairs = 1 << 18; // half of a second-level cache
     depth = roundUp(groups.k[0].size, kDepthStep) / 2;
     int64_t most = std::max<int64_t>(
         cachePairs / depth / kBf16TileRows * kBf16TileRows, kBf16TileRows);
     rows = std::min(roundUp(groups.m[0].size, kBf16TileRows), most);
   }
+  /// Of B's panels. 64 columns of sums hide the latency of a region's chains
+  /// as in an elementwise loop.
+  int64_t columns;
   int64_t depth, rows;
 
-  int64_t panelA() const { return kBf16TileScratch; }
+  int64_t panelA() const { return bf16TileScratch(columns); }
   int64_t panelB() const { return panelA() + 4 * rows * depth; }
-  int64_t bytes() const { return panelB() + 4 * depth * kBf16TileCols; }
+  int64_t bytes() const { return panelB() + 4 * depth * columns; }
 };
 
 /// One operand: elements (x, k), contiguous along one of the two.
@@ -69,28 +74,30 @@ class PairEmitter {
 public:
   PairEmitter(KernelBuilder &b, const ContractSpec &spec, const Groups &groups)
       : b(b), groups(groups), m(groups.m[0]), n(groups.n[0]), k(groups.k[0]),
-        plan(groups), narrowResult(spec.cType.isBF16()) {
-    panelA = b.scratch(3, plan.panelA(), plan.rows * plan.depth, i32());
-    panelB = b.scratch(3, plan.panelB(), plan.depth * kBf16TileCols, i32());
+        plan(spec, groups), tail(b, spec),
+        storesSums(tail.isPlain() && spec.cType.isF32()) {
+    panelA = scratch(plan.panelA(), plan.rows * plan.depth, i32());
+    panelB = scratch(plan.panelB(), plan.depth * plan.columns, i32());
   }
 
   void emit() {
     Value memoryA = b.arg(groups.swapped ? 1 : 0);
     Value memoryB = b.arg(groups.swapped ? 0 : 1);
-    Bf16Tiles tiles(b, {panelA, panelB, b.arg(2), plan.depth, m.c,
-                        b.scratch(3, 0, kBf16TileScratch, b.getI8Type()),
-                        narrowResult});
+    Bf16Tiles tiles(b, {panelA, panelB, plan.depth, plan.columns,
+                        tail.lanesWithin(n.size, plan.columns), m.c,
+                        scratch(0, plan.panelA(), b.getI8Type()),
+                        storesSums ? tail.result() : Value(), tail});
     Value zero = b.index(0);
     tiles.begin();
     nestLetters(b, groups.batch, {zero, zero, zero}, [&](Bases bases) {
       forTiles(b, m.size, plan.rows, [&](Value m0, int64_t rows) {
         Bases block = bases.advance(b, m0, m);
         packRows({memoryA, block.a, m.a, k.a}, rows);
-        forTiles(b, n.size, kBf16TileCols, [&](Value n0, int64_t cols) {
+        forTiles(b, n.size, plan.columns, [&](Value n0, int64_t cols) {
           Bases column = block.advance(b, n0, n);
-          packColumns({memoryB, column.b, n.b, k.b}, cols);
+          packPanels({memoryB, column.b, n.b, k.b}, cols);
           forTiles(b, rows, tiles.rows(), [&](Value r0, int64_t count) {
-            tiles.multiply(r0, b.at(column.c, r0, m.c), count, cols);
+            tiles.multiply(r0, {b.at(column.c, r0, m.c), count, cols});
           });
         });
       });
@@ -100,6 +107,10 @@ public:
 
 private:
   Type i32() { return b.getI32Type(); }
+
+  Value scratch(int64_t byteOffset, int64_t count, Type type) {
+    return b.scratch(tail.numArguments(), byteOffset, count, type);
+  }
 
   /// A's block: register [x][16 pairs of k] at [x][depth].
   void packRows(const Operand &operand, int64_t rows) {
@@ -113,12 +124,21 @@ private:
     });
   }
 
-  /// B's panel: register [pair of k][16 x] at [pair][32].
-  void packColumns(const Operand &operand, int64_t cols) {
+  /// B's panels, one behind the other.
+  void packPanels(Operand operand, int64_t cols) {
+    for (int64_t column = 0; column < cols; column += kBf16TileCols) {
+      packColumns(operand, column * plan.depth,
+                  std::min(kBf16TileCols, cols - column));
+      operand.base = b.add(operand.base, b.index(kBf16TileCols * operand.x));
+    }
+  }
+
+  /// A panel at `start`: register [pair of k][16 x] at [pair][32].
+  void packColumns(const Operand &operand, int64_t start, int64_t cols) {
     forColumns(cols, kBf16TileCols, [&](Value x, int64_t valid) {
       forDepth([&](Value k, int64_t count) {
         Values pairs = acrossDepth(operand, x, k, valid, count);
-        Value to = b.at(x, half(k), kBf16TileCols);
+        Value to = b.at(b.add(x, b.index(start)), half(k), kBf16TileCols);
         for (int64_t i = 0; i < kLanes; ++i)
           b.store(pairs[i], panelB, b.add(to, b.index(i * kBf16TileCols)));
       });
@@ -211,13 +231,14 @@ private:
   const Groups &groups;
   const Letter &m, &n, &k;
   PairPlan plan;
-  bool narrowResult;
+  ContractTail tail;
+  bool storesSums;
   Value panelA, panelB;
 };
 } // namespace
 
-int64_t pairScratchBytes(const Groups &groups) {
-  return PairPlan(groups).bytes();
+int64_t pairScratchBytes(const ContractSpec &spec, const Groups &groups) {
+  return PairPlan(spec, groups).bytes();
 }
 
 void emitPairContract(KernelBuilder &b, const ContractSpec &spec,

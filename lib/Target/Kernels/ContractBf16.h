@@ -14,7 +14,7 @@ namespace weft {
 /// along one of the two letters that a panel is made of.
 bool takesPairs(const ContractSpec &spec, const Groups &groups,
                 const TargetInfo &target);
-int64_t pairScratchBytes(const Groups &groups);
+int64_t pairScratchBytes(const ContractSpec &spec, const Groups &groups);
 /// The body of the kernel; its last argument is the scratch.
 void emitPairContract(KernelBuilder &b, const ContractSpec &spec,
                       const Groups &groups);

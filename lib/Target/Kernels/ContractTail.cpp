@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A register of sums lies in one row of C, so what the region reads there is
-// one run, one element, or a run of C's shape; see weft/Target/Kernels.h.
+// Sums that are stored together lie in one row of C, so what the region reads
+// there is one run, one element, or a run of C's shape; see
+// weft/Target/Kernels.h.
 
 #include "ContractTail.h"
 
@@ -33,6 +34,7 @@ unsigned ContractTail::numArguments() const {
   return contractArguments(spec).size();
 }
 
+/// C, or what takes its place.
 Values ContractTail::outputs() const {
   unsigned first = spec.region ? spec.region->inputs.size() : kOperands;
   Values memory;
@@ -41,6 +43,7 @@ Values ContractTail::outputs() const {
   return memory;
 }
 
+/// What is read where sums are stored, as a tile does C.
 Values ContractTail::inputs() const {
   Values memory;
   if (!spec.region)
@@ -73,21 +76,46 @@ Values ContractTail::basesAt(const ElementwiseSpec &region, Value position) {
   return bases;
 }
 
-decltype(GemmTile::store) ContractTail::store() {
-  if (!spec.region)
-    return {};
+void ContractTail::store(Value sum, Value position, Value mask) {
+  Value element = emitScalar(b, Scalar::Cast, spec.cType, {sum});
+  if (isPlain())
+    return b.store(element, result(), position, mask);
   const ElementwiseSpec &region = *spec.region;
-  return [&, this](Value sum, Value position, Value mask) {
-    Shape strides(region.inputs.size(), 0);
-    for (unsigned i = kOperands; i < strides.size(); ++i)
-      strides[i] = region.inputs[i].strides.back();
-    RegionNodes nodes(b, region);
-    Values values =
-        nodes.evaluate({strides, b.target.lanes, std::nullopt, false},
-                       basesAt(region, position), b.index(0), mask, sum);
-    for (auto [memory, node] : llvm::zip(outputs(), region.outputs))
-      b.store(toMemory(b, values[node]), memory, position, mask);
-  };
+  Shape strides(region.inputs.size(), 0);
+  for (unsigned i = kOperands; i < strides.size(); ++i)
+    strides[i] = region.inputs[i].strides.back();
+  RegionNodes nodes(b, region);
+  Values values =
+      nodes.evaluate({strides, lanesOf(sum), std::nullopt, false},
+                     basesAt(region, position), b.index(0), mask, element);
+  for (auto [memory, node] : llvm::zip(outputs(), region.outputs))
+    b.store(toMemory(b, values[node]), memory, position, mask);
+}
+
+void ContractTail::fetch(Value memory, Value position, int64_t count,
+                         Fetch purpose) {
+  constexpr int64_t lineBits = 8 * 64;
+  int64_t step =
+      lineBits / cast<MemRefType>(memory.getType()).getElementTypeBitWidth();
+  for (int64_t i = 0; i < count; i += step)
+    b.prefetch(memory, b.add(position, b.index(i)), purpose);
+}
+
+void ContractTail::fetch(Value position, int64_t count, Fetch read,
+                         Fetch write) {
+  for (Value memory : outputs())
+    fetch(memory, position, count, write);
+  for (Value memory : inputs())
+    fetch(memory, position, count, read);
+}
+
+int64_t ContractTail::lanesWithin(int64_t run, int64_t most) const {
+  if (isPlain() || run == spec.region->shape.back() ||
+      inputs().size() + kOperands == spec.region->inputs.size())
+    return most;
+  while (spec.region->shape.back() % most != 0)
+    most /= 2;
+  return most;
 }
 
 } // namespace weft

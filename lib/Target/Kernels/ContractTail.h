@@ -6,7 +6,6 @@
 #ifndef WEFT_LIB_TARGET_KERNELS_CONTRACTTAIL_H
 #define WEFT_LIB_TARGET_KERNELS_CONTRACTTAIL_H
 
-#include "GemmTile.h"
 #include "RegionNodes.h"
 
 namespace weft {
@@ -17,14 +16,24 @@ public:
 
   /// Arguments of the kernel in front of its scratch.
   unsigned numArguments() const;
-  /// C, or what takes its place.
-  Values outputs() const;
-  /// What is read where sums are stored, as a tile does C.
-  Values inputs() const;
-  /// What a tile calls instead of storing; null if it may store.
-  decltype(GemmTile::store) store();
+  /// True if there is no region: a tile may store its sums to C itself.
+  bool isPlain() const { return !spec.region; }
+  /// C, or the first of what takes its place.
+  Value result() const { return outputs().front(); }
+  /// Takes a register of f32 sums, its position in C, and a mask unless all of
+  /// it counts. The region gets them as C would hold them.
+  void store(Value sum, Value position, Value mask);
+  /// Asks for what `store` reads and writes in the `count` elements from
+  /// `position` on.
+  void fetch(Value position, int64_t count, Fetch read, Fetch write);
+  /// The most lanes, up to `most`, that `store` takes at a multiple of them in
+  /// a run of `run` elements: what it reads there must not change rows.
+  int64_t lanesWithin(int64_t run, int64_t most) const;
 
 private:
+  Values outputs() const;
+  Values inputs() const;
+  void fetch(Value memory, Value position, int64_t count, Fetch purpose);
   Values basesAt(const ElementwiseSpec &region, Value position);
 
   KernelBuilder &b;

@@ -206,8 +206,11 @@ void TiledEmitter::tile(const Panel &at, Bases bases, Value row, int64_t rows) {
   GemmTile t;
   t.a = memoryA, t.aBase = bases.a, t.aRow = m.a;
   t.b = memoryB, t.bBase = bases.b;
-  t.c = tail.outputs().front(), t.cBase = bases.c, t.cRow = m.c;
-  t.store = tail.store();
+  t.c = tail.result(), t.cBase = bases.c, t.cRow = m.c;
+  if (!tail.isPlain())
+    t.store = [this](Value sum, Value position, Value mask) {
+      tail.store(sum, position, mask);
+    };
   t.cColumn = std::max<int64_t>(n.c, 1);
   t.rows = rows, t.columns = at.columns;
   t.accumulate = blocks.k < k.size;
@@ -260,11 +263,8 @@ TiledEmitter::FetchFn TiledEmitter::fetchC(const Panel &at, const GemmTile &t,
   }
   return spread(t, t.rows * perRow, [=, this](Value number) {
     auto [row, line] = b.divide(number, perRow);
-    Value position = b.at(b.at(base, row, cRow), line, kLine);
-    for (Value memory : tail.outputs())
-      b.prefetch(memory, position, Fetch::Write);
-    for (Value memory : tail.inputs())
-      b.prefetch(memory, position, Fetch::Near);
+    tail.fetch(b.at(b.at(base, row, cRow), line, kLine), kLine, Fetch::Near,
+               Fetch::Write);
   });
 }
 

@@ -4,8 +4,6 @@
 
 #include "GemmTileBf16.h"
 
-#include "MathExpansion.h"
-
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
 using namespace mlir;
@@ -68,55 +66,84 @@ void Bf16Tiles::end() {
     callTiles("tilerelease", {});
 }
 
-/// Tiles 0 to 3 are C, 2 x 2; 4 and 5 are A, 6 and 7 are B.
-void Bf16Tiles::multiplyByTiles(Value row, Value cBase, int64_t count,
-                                int64_t columns) {
-  auto stride = [&](int64_t bytes) {
-    return arith::ConstantOp::create(b, b.getI64IntegerAttr(bytes));
-  };
-  auto load = [&](int64_t number, Value memory, Value position, int64_t bytes) {
+Value Bf16Tiles::bytes(int64_t count) {
+  return arith::ConstantOp::create(b, b.getI64IntegerAttr(count));
+}
+
+/// The lines of C's part that is stored next, some rows in the iteration of
+/// the chain that begins at `pair`. Rows lie far apart, often by a power of
+/// two: the first cache would not keep them.
+void Bf16Tiles::fetchRows(Value pair, const CTile &at) {
+  int64_t each = llvm::divideCeil(kLanes * at.rows, panels.depth);
+  Value first = b.mul(b.divide(pair, kLanes).first, b.index(each));
+  for (int64_t i = 0; i < each; ++i) {
+    Value row = b.min(b.add(first, b.index(i)), b.index(at.rows - 1));
+    panels.tail.fetch(b.at(at.base, row, panels.cRow), at.columns, Fetch::Far,
+                      Fetch::Far);
+  }
+}
+
+/// Sums 32 x 32 of C from `column` of the panels on. Tiles 0 to 3 are C, 2 x 2;
+/// 4 and 5 are A, 6 and 7 are B.
+void Bf16Tiles::sumByTiles(Value row, int64_t column, const CTile &at) {
+  auto load = [&](int64_t number, Value memory, Value position, int64_t width) {
     callTiles("tileloadd64",
-              {tile(number), pointerTo(memory, position), stride(bytes)});
+              {tile(number), pointerTo(memory, position), bytes(4 * width)});
   };
   for (int64_t number = 0; number < 4; ++number)
     callTiles("tilezero", tile(number));
   Value aRow = b.at(b.index(0), row, panels.depth);
   b.loop(panels.depth, kLanes, [&](Value pair) {
-    Value a = b.add(aRow, pair), bAt = b.at(b.index(0), pair, kBf16TileCols);
+    if (!panels.tail.isPlain())
+      fetchRows(pair, at);
+    Value a = b.add(aRow, pair);
+    Value bAt = b.at(b.index(column * panels.depth), pair, kBf16TileCols);
     for (int64_t part = 0; part < 2; ++part) {
       load(4 + part, panels.a, b.add(a, b.index(part * kLanes * panels.depth)),
-           4 * panels.depth);
+           panels.depth);
       load(6 + part, panels.b, b.add(bAt, b.index(part * kLanes)),
-           4 * kBf16TileCols);
+           kBf16TileCols);
     }
     for (int64_t number = 0; number < 4; ++number)
       callTiles("tdpbf16ps",
                 {tile(number), tile(4 + number / 2), tile(6 + number % 2)});
   });
-  bool isDirect = !panels.narrowResult && count == kBf16TileRows &&
-                  columns == kBf16TileCols;
-  Value sums =
-      isDirect
-          ? panels.c
-          : memref::ViewOp::create(
-                b, MemRefType::get({kBf16TileRows * kBf16TileCols}, b.f32()),
-                panels.scratch, b.index(64), ValueRange{});
-  int64_t sumsRow = isDirect ? panels.cRow : kBf16TileCols;
-  Value base = isDirect ? cBase : b.index(0);
+}
+
+void Bf16Tiles::storeTiles(Value memory, Value position, int64_t row) {
   for (int64_t number = 0; number < 4; ++number) {
-    int64_t offset = number / 2 * kLanes * sumsRow + number % 2 * kLanes;
+    int64_t offset = number / 2 * kLanes * row + number % 2 * kLanes;
+    Value at = b.add(position, b.index(offset));
     callTiles("tilestored64",
-              {tile(number), pointerTo(sums, b.add(base, b.index(offset))),
-               stride(4 * sumsRow)});
+              {tile(number), pointerTo(memory, at), bytes(4 * row)});
+  }
+}
+
+void Bf16Tiles::multiplyByTiles(Value row, const CTile &at) {
+  bool isDirect =
+      panels.c && at.rows == kBf16TileRows && at.columns % kBf16TileCols == 0;
+  int64_t width = llvm::alignTo(at.columns, kBf16TileCols);
+  Value sums = panels.c;
+  if (!isDirect)
+    sums = memref::ViewOp::create(
+        b, MemRefType::get({kBf16TileRows * panels.columns}, b.f32()),
+        panels.scratch, b.index(64), ValueRange{});
+  for (int64_t column = 0; column < width; column += kBf16TileCols) {
+    Value cBase = b.add(at.base, b.index(column));
+    sumByTiles(row, column,
+               {cBase, at.rows, std::min(kBf16TileCols, at.columns - column)});
+    storeTiles(sums, isDirect ? cBase : b.index(column),
+               isDirect ? panels.cRow : panels.columns);
   }
   if (isDirect)
     return;
-  b.loop(count, 1, [&](Value r) {
-    Value from = b.at(b.index(0), r, kBf16TileCols);
-    Values registers;
-    for (int64_t part = 0; part < kBf16TileCols; part += kLanes)
-      registers.push_back(b.load(sums, b.add(from, b.index(part)), kLanes));
-    storeRow(registers, b.at(cBase, r, panels.cRow), columns);
+  b.loop(at.rows, 1, [&](Value r) {
+    Value from = b.at(b.index(0), r, panels.columns);
+    int64_t lanes = std::min(panels.lanes, width);
+    Values row;
+    for (int64_t column = 0; column < width; column += lanes)
+      row.push_back(b.load(sums, b.add(from, b.index(column)), lanes));
+    storeRow(row, b.at(at.base, r, panels.cRow), at.columns);
   });
 }
 
@@ -124,8 +151,8 @@ void Bf16Tiles::multiplyByTiles(Value row, Value cBase, int64_t count,
 // AVX512-BF16
 //===----------------------------------------------------------------------===//
 
-void Bf16Tiles::multiplyByVectors(Value row, Value cBase, int64_t count,
-                                  int64_t columns) {
+/// Sums and stores 32 columns of C from `column` of the panels on.
+void Bf16Tiles::multiplyByVectors(Value row, int64_t column, const CTile &at) {
   constexpr int64_t parts = kBf16TileCols / kLanes;
   VectorType sum = b.vec(kLanes, b.f32());
   VectorType pairs = b.vec(2 * kLanes, b.getBF16Type());
@@ -136,7 +163,7 @@ void Bf16Tiles::multiplyByVectors(Value row, Value cBase, int64_t count,
     auto asPairs = [&](Value value) -> Value {
       return vector::BitCastOp::create(b, pairs, value);
     };
-    Value bAt = b.at(b.index(0), pair, kBf16TileCols);
+    Value bAt = b.at(b.index(column * panels.depth), pair, kBf16TileCols);
     Values columnsOfB, next;
     for (int64_t part = 0; part < parts; ++part)
       columnsOfB.push_back(asPairs(
@@ -153,33 +180,34 @@ void Bf16Tiles::multiplyByVectors(Value row, Value cBase, int64_t count,
     return next;
   };
   Values sums = b.loop(b.index(0), b.index(panels.depth), 1, zeros, step);
-  for (int64_t r = 0; r < count; ++r)
+  for (int64_t r = 0; r < at.rows; ++r)
     storeRow(ArrayRef(sums).slice(r * parts, parts),
-             b.add(cBase, b.index(r * panels.cRow)), columns);
+             b.add(at.base, b.index(r * panels.cRow)), at.columns);
 }
 
 //===----------------------------------------------------------------------===//
 // Both
 //===----------------------------------------------------------------------===//
 
-void Bf16Tiles::storeRow(ValueRange registers, Value position,
-                         int64_t columns) {
-  for (auto [part, value] : llvm::enumerate(registers)) {
-    int64_t column = part * kLanes, left = columns - column;
+void Bf16Tiles::storeRow(ValueRange vectors, Value position, int64_t columns) {
+  int64_t column = 0;
+  for (Value sums : vectors) {
+    int64_t left = columns - column, lanes = lanesOf(sums);
     if (left <= 0)
       break;
-    Value mask = left >= kLanes ? Value() : b.mask(b.index(left), kLanes);
-    b.store(panels.narrowResult ? f32ToBf16(b, value) : value, panels.c,
-            b.add(position, b.index(column)), mask);
+    Value mask = left >= lanes ? Value() : b.mask(b.index(left), lanes);
+    panels.tail.store(sums, b.add(position, b.index(column)), mask);
+    column += lanes;
   }
 }
 
-void Bf16Tiles::multiply(Value row, Value cBase, int64_t count,
-                         int64_t columns) {
+void Bf16Tiles::multiply(Value row, const CTile &at) {
   if (b.target.hasAmx)
-    multiplyByTiles(row, cBase, count, columns);
-  else
-    multiplyByVectors(row, cBase, count, columns);
+    return multiplyByTiles(row, at);
+  for (int64_t column = 0; column < at.columns; column += kBf16TileCols)
+    multiplyByVectors(row, column,
+                      {b.add(at.base, b.index(column)), at.rows,
+                       std::min(kBf16TileCols, at.columns - column)});
 }
 
 } // namespace weft

@@ -103,6 +103,9 @@ public:
 
   /// Loads `lanes` elements (1: a scalar); lanes where `mask` is off are 0.
   Value load(Value memory, Value position, int64_t lanes = 1, Value mask = {});
+  /// The same in the memory's type, whatever the kernel computes in.
+  Value loadStored(Value memory, Value position, int64_t lanes = 1,
+                   Value mask = {});
   void store(Value value, Value memory, Value position, Value mask = {});
   /// Asks for the cache line at `position`, which has to lie in `memory`.
   void prefetch(Value memory, Value position, Fetch purpose);
@@ -139,8 +142,6 @@ public:
   }
 
 private:
-  Value loadStored(Value memory, Value position, int64_t lanes, Value mask);
-
   const KernelSite &site;
   bool widensLoads = false;
   using AccumulateFn =

@@ -72,11 +72,11 @@ Value RegionNodes::loadInput(unsigned index, const VectorDim &dim,
                                  b.integerLike(value, 0));
   };
   if (stride == 0)
-    return b.splat(boolean(b.load(memory, at)), lanes);
+    return b.splat(boolean(b.loadStored(memory, at)), lanes);
   if (stride == 1 && dim.isFetched && !mask)
     b.fetchAhead(memory, at, lanes, Fetch::Near);
   if (stride == 1 || lanes == 1)
-    return boolean(b.load(memory, at, lanes, mask));
+    return boolean(b.loadStored(memory, at, lanes, mask));
   return boolean(gather(memory, at, stride, lanes, mask));
 }
 

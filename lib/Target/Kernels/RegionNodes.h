@@ -30,7 +30,8 @@ public:
   Values begins();
   /// The values of all nodes at `position` along `dim`, where `bases` are the
   /// positions of its beginning in the inputs. Lanes where `mask` is off hold
-  /// anything.
+  /// anything. Inputs and nodes have the spec's types, also in a kernel that
+  /// widens what it loads.
   Values evaluate(const VectorDim &dim, ArrayRef<Value> bases, Value position,
                   Value mask, Value given = {});
   /// Where the loops around stand, for dims that a node counts.
