@@ -21,14 +21,19 @@ static ArrayRef<int64_t> shapeOf(Value value) {
   return cast<RankedTensorType>(value.getType()).getShape();
 }
 
-static bool isF32(Value value) {
-  return cast<RankedTensorType>(value.getType()).getElementType().isF32();
+static Type elementOf(Value value) {
+  return cast<RankedTensorType>(value.getType()).getElementType();
+}
+
+/// Operands of f32 or bf16 are summed in f32.
+static bool isSummedInF32(Value value) {
+  return elementOf(value).isF32() || elementOf(value).isBF16();
 }
 
 /// True if the kernel makes tiles whose rows are parts of the result's.
 static bool makesTiles(nn::ContractOp op) {
-  if (op.getPartials() || !isF32(op.getLhs()) || !isF32(op.getRhs()) ||
-      !isF32(op.getResult()))
+  if (op.getPartials() || !isSummedInF32(op.getLhs()) ||
+      !isSummedInF32(op.getRhs()) || !isSummedInF32(op.getResult()))
     return false;
   auto [operands, result] = op.getEquation().split("->");
   auto [lhs, rhs] = operands.split(",");
@@ -49,6 +54,34 @@ static bool readsByRegister(prog::FusedOp region) {
   });
 }
 
+/// True if the arithmetic takes long. Beside a loop's memory it costs nothing,
+/// between two tiles it is waited for.
+static bool isHeavy(prog::FusedOp region) {
+  return llvm::any_of(
+      region.getBody().front(),
+      llvm::IsaPred<nn::ExpOp, nn::LogOp, nn::SinOp, nn::CosOp, nn::TanhOp,
+                    nn::ErfOp, nn::PowOp, nn::SigmoidOp, nn::SiluOp, nn::GeluOp,
+                    nn::GeluTanhOp>);
+}
+
+/// True if the region is done sooner behind the sums than in a loop of its own.
+/// A heavy one is if the sums need not be written then. Tiles of bf16 are made
+/// so fast that they would wait for what the region reads and writes: a loop,
+/// which goes through memory in order, is faster from 6 bytes of an element on.
+static bool paysOff(nn::ContractOp op, prog::FusedOp region) {
+  constexpr int64_t most = 4;
+  if (!elementOf(op.getLhs()).isBF16() || !elementOf(op.getRhs()).isBF16())
+    return op->hasOneUse() || !isHeavy(region);
+  int64_t bytes = 0;
+  auto count = [&](Value value) {
+    if (shapeOf(value) == shapeOf(op.getResult()) && value != op.getResult())
+      bytes += llvm::divideCeil(elementOf(value).getIntOrFloatBitWidth(), 8);
+  };
+  llvm::for_each(region.getInputs(), count);
+  llvm::for_each(region.getResults(), count);
+  return bytes <= most;
+}
+
 /// True if `op` may move down to `region`: it is near, nobody reads it before,
 /// and what ranks exchange in between does not wait for it.
 static bool mayMove(nn::ContractOp op, prog::FusedOp region, int64_t farthest) {
@@ -63,24 +96,12 @@ static bool mayMove(nn::ContractOp op, prog::FusedOp region, int64_t farthest) {
   });
 }
 
-/// True if the arithmetic takes long. Beside a loop's memory it costs nothing,
-/// between two tiles it is waited for.
-static bool isHeavy(prog::FusedOp region) {
-  return llvm::any_of(
-      region.getBody().front(),
-      llvm::IsaPred<nn::ExpOp, nn::LogOp, nn::SinOp, nn::CosOp, nn::TanhOp,
-                    nn::ErfOp, nn::PowOp, nn::SigmoidOp, nn::SiluOp, nn::GeluOp,
-                    nn::GeluTanhOp>);
-}
-
-/// The operand of `region` to make in it; null if there is none. A heavy region
-/// has to spare the sums' way to memory and back.
+/// The operand of `region` to make in it; null if there is none.
 
 static OpOperand *operandFor(prog::FusedOp region, int64_t farthest) {
   if (reductionOf(region) || contractionOf(region) || !readsByRegister(region))
     return nullptr;
   OpOperand *best = nullptr;
-  bool heavy = isHeavy(region);
   for (OpOperand &operand : region->getOpOperands()) {
     auto op = operand.get().getDefiningOp<nn::ContractOp>();
     BlockArgument inside =
@@ -88,7 +109,7 @@ static OpOperand *operandFor(prog::FusedOp region, int64_t farthest) {
     bool isElementwise =
         shapeOf(operand.get()) == shapeOf(region.getResult(0)) &&
         llvm::none_of(inside.getUsers(), llvm::IsaPred<nn::BroadcastOp>);
-    if (op && isElementwise && makesTiles(op) && !(heavy && !op->hasOneUse()) &&
+    if (op && isElementwise && makesTiles(op) && paysOff(op, region) &&
         mayMove(op, region, farthest) &&
         llvm::count(region->getOperands(), operand.get()) == 1 &&
         (!best || best->get().getDefiningOp()->isBeforeInBlock(op)))

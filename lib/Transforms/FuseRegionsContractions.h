@@ -20,8 +20,10 @@ namespace weft {
 ///   x + bias                   x [.., 256]              one region
 ///   x + bias                   x [.., 250]              two: a register would
 ///                                                       span two rows
-///   cast(x)                    x in bf16, or by dot     two
-///                              products
+///   cast(x)                    x by dot products        two
+///   x + y                      bf16, y in bf16          one region
+///   silu(x) * y                bf16, result in f32      two: 2 + 4 bytes of an
+///                                                       element are many
 ///   x + y                      y, a collective between  two: the contraction
 ///                                                       hides it
 void fuseContractions(mlir::Block &block, int64_t farthest);

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,12 +40,15 @@ def test_runs_are_equal_in_every_bit(lab: Lab, case: Case) -> None:
 
 
 @pytest.mark.slow
-def test_fusion_changes_no_bit(lab: Lab, tmp_path: Path) -> None:
-    settings = [word for setting in QUICK.settings for word in ("--set", setting)]
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_fusion_changes_no_bit(lab: Lab, tmp_path: Path, precision: str) -> None:
+    case = replace(QUICK, name=f"{QUICK.name}, {precision}", sets=(*QUICK.sets, f'precision.compute="{precision}"'))
+    settings = [word for setting in case.settings for word in ("--set", setting)]
     weft("compile", lab.model("tiny"), *settings, "--no-fusion", "-o", tmp_path)
-    fused = lab.artefact("tiny", QUICK)
+    fused = lab.artefact("tiny", case)
+    assert b"fused_contract_" in (fused / "program.so").read_bytes()
     assert _differing(fused, tmp_path, ["program.so"]), "it is the same program"
-    assert not _differing(lab.train(fused, QUICK, name="fused"), lab.train(tmp_path, QUICK), DUMPED)
+    assert not _differing(lab.train(fused, case, name="fused"), lab.train(tmp_path, case), DUMPED)
 
 
 @pytest.mark.slow

@@ -127,14 +127,55 @@ func.func @leaves_what_is_read_before(%x: tensor<8x64xf32> {pipe.slot = @x}, %w:
 
 pipe.slot @xb : tensor<8x64xbf16> {kind = "activation", lifetime = "run"}
 pipe.slot @wb : tensor<32x64xbf16> {kind = "parameter", lifetime = "run"}
-// Products of bf16 have kernels of their own.
-// CHECK-LABEL: func.func @leaves_bf16
-func.func @leaves_bf16(%x: tensor<8x64xbf16> {pipe.slot = @xb}, %w: tensor<32x64xbf16> {pipe.slot = @wb})
+pipe.slot @rb : tensor<8x32xbf16> {kind = "activation", lifetime = "run"}
+pipe.slot @yb : tensor<8x32xbf16> {kind = "activation", lifetime = "run"}
+// The region gets sums of bf16 products as they would have been stored.
+// CHECK-LABEL: func.func @adds_to_sums_of_bf16
+// LOWERED-LABEL: func.func @adds_to_sums_of_bf16
+// LOWERED: prog.launch @fused_contract_add_{{.*}} outs(%{{.*}} : memref<8x32xbf16>)
+// LOWERED-NEXT: return
+func.func @adds_to_sums_of_bf16(%x: tensor<8x64xbf16> {pipe.slot = @xb}, %w: tensor<32x64xbf16> {pipe.slot = @wb}, %r: tensor<8x32xbf16> {pipe.slot = @rb})
+    -> (tensor<8x32xbf16> {pipe.slot = @yb}) {
+  // CHECK: prog.fused %{{.*}} : (tensor<8x64xbf16>, tensor<32x64xbf16>, tensor<8x32xbf16>) -> tensor<8x32xbf16>
+  // CHECK: nn.contract
+  // CHECK: nn.add
+  %p = nn.contract "td,od->to" %x, %w : (tensor<8x64xbf16>, tensor<32x64xbf16>) -> tensor<8x32xbf16>
+  %q = nn.add %r, %p : tensor<8x32xbf16>
+  return %q : tensor<8x32xbf16>
+}
+
+// CHECK-LABEL: func.func @widens_sums_of_bf16
+func.func @widens_sums_of_bf16(%x: tensor<8x64xbf16> {pipe.slot = @xb}, %w: tensor<32x64xbf16> {pipe.slot = @wb})
+    -> (tensor<8x32xf32> {pipe.slot = @y}) {
+  // CHECK: prog.fused %{{.*}} : (tensor<8x64xbf16>, tensor<32x64xbf16>) -> tensor<8x32xf32>
+  %p = nn.contract "td,od->to" %x, %w : (tensor<8x64xbf16>, tensor<32x64xbf16>) -> tensor<8x32xbf16>
+  %q = nn.cast %p : (tensor<8x32xbf16>) -> tensor<8x32xf32>
+  return %q : tensor<8x32xf32>
+}
+
+// A bias is not counted, nor what the contraction would have stored anyway.
+// CHECK-LABEL: func.func @keeps_what_gelu_takes
+func.func @keeps_what_gelu_takes(%x: tensor<8x64xbf16> {pipe.slot = @xb}, %w: tensor<32x64xbf16> {pipe.slot = @wb}, %b: tensor<32xf32> {pipe.slot = @bias})
+    -> (tensor<8x32xf32> {pipe.slot = @y}, tensor<8x32xf32> {pipe.slot = @z}) {
+  // CHECK: prog.fused %{{.*}} : (tensor<8x64xbf16>, tensor<32x64xbf16>, tensor<32xf32>) -> (tensor<8x32xf32>, tensor<8x32xf32>)
+  %p = nn.contract "td,od->to" %x, %w : (tensor<8x64xbf16>, tensor<32x64xbf16>) -> tensor<8x32xf32>
+  %r = nn.broadcast %b dims [1] : (tensor<32xf32>) -> tensor<8x32xf32>
+  %s = nn.add %p, %r : tensor<8x32xf32>
+  %q = nn.gelu %s : tensor<8x32xf32>
+  return %q, %p : tensor<8x32xf32>, tensor<8x32xf32>
+}
+
+// 2 + 4 bytes of an element come slower than tiles of bf16 are made.
+// CHECK-LABEL: func.func @leaves_what_tiles_of_bf16_would_wait_for
+func.func @leaves_what_tiles_of_bf16_would_wait_for(%x: tensor<8x64xbf16> {pipe.slot = @xb}, %w: tensor<32x64xbf16> {pipe.slot = @wb}, %r: tensor<8x32xbf16> {pipe.slot = @rb})
     -> (tensor<8x32xf32> {pipe.slot = @y}) {
   // CHECK: %[[P:.*]] = nn.contract
   // CHECK: prog.fused %[[P]]
+  // CHECK-NOT: nn.contract
+  // CHECK: return
   %p = nn.contract "td,od->to" %x, %w : (tensor<8x64xbf16>, tensor<32x64xbf16>) -> tensor<8x32xbf16>
-  %q = nn.cast %p : (tensor<8x32xbf16>) -> tensor<8x32xf32>
+  %s = nn.add %p, %r : tensor<8x32xbf16>
+  %q = nn.cast %s : (tensor<8x32xbf16>) -> tensor<8x32xf32>
   return %q : tensor<8x32xf32>
 }
 
