@@ -37,8 +37,9 @@ const std::vector<Case> casesOfBf16 = {
     {"td,do->to", {33, 37}, {37, 96}, {1}},
     {"bto,btd->od", {2, 33, 70}, {2, 33, 20}, {0}},
     {"bik,bjk->bij", {3, 14, 20}, {3, 33, 20}, {0, 1, 2}},
-    // Two rows of the result in one of the tile's.
+    // Rows of the result end within one of the tile's.
     {"btd,hcd->bthc", {2, 9, 40}, {3, 48, 40}, {3}},
+    {"btd,hcd->bthc", {2, 9, 40}, {3, 35, 40}, {}},
     // Too few rows for pairs.
     {"td,od->to", {3, 64}, {48, 64}, {1}},
 };

@@ -109,9 +109,16 @@ void ContractTail::fetch(Value position, int64_t count, Fetch read,
     fetch(memory, position, count, read);
 }
 
+static bool isZero(int64_t stride) { return stride == 0; }
+
 int64_t ContractTail::lanesWithin(int64_t run, int64_t most) const {
-  if (isPlain() || run == spec.region->shape.back() ||
-      inputs().size() + kOperands == spec.region->inputs.size())
+  if (isPlain() || run == spec.region->shape.back())
+    return most;
+  Shape whole = rowMajorStrides(spec.region->shape);
+  auto inputs = ArrayRef(spec.region->inputs).drop_front(kOperands);
+  if (llvm::all_of(inputs, [&](const ElementwiseInput &input) {
+        return input.strides == whole || llvm::all_of(input.strides, isZero);
+      }))
     return most;
   while (spec.region->shape.back() % most != 0)
     most /= 2;
