@@ -9,7 +9,7 @@ using namespace weft;
 
 namespace {
 
-/// silu(sum) * x + y, and the sum itself; y has the dims `dims` of the result.
+/// silu(sum) * x^2 + y, and the sum itself; y has the dims `dims` of the result.
 struct Case {
   const char *equation;
   Shape a, b, dims;
@@ -70,11 +70,12 @@ ElementwiseSpec regionOf(const Case &c, const Shape &shape, const Types &types,
                 {Scalar::Input, f32, {}, first + 1},
                 {Scalar::Cast, f32, {0}},
                 {Scalar::Silu, f32, {3}},
-                {Scalar::Cast, f32, {1}},
-                {Scalar::Mul, f32, {4, 5}},
-                {Scalar::Add, f32, {6, 2}},
-                {Scalar::Cast, sum, {7}}};
-  spec.outputs = {8, 0};
+                {Scalar::Mul, sum, {1, 1}},
+                {Scalar::Cast, f32, {5}},
+                {Scalar::Mul, f32, {4, 6}},
+                {Scalar::Add, f32, {7, 2}},
+                {Scalar::Cast, sum, {8}}};
+  spec.outputs = {9, 0};
   return spec;
 }
 
