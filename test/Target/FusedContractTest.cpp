@@ -9,10 +9,11 @@ using namespace weft;
 
 namespace {
 
-/// silu(sum) * x^2 + y, and the sum itself; y has the dims `dims` of the result.
+/// op(sum) * x^2 + y, and the sum itself; y has the dims `dims` of the result.
 struct Case {
   const char *equation;
   Shape a, b, dims;
+  Scalar op = Scalar::Silu;
 };
 const std::vector<Case> cases = {
     {"td,od->to", {13, 40}, {48, 40}, {0, 1}},
@@ -37,6 +38,8 @@ const std::vector<Case> casesOfBf16 = {
     {"td,do->to", {33, 37}, {37, 96}, {1}},
     {"bto,btd->od", {2, 33, 70}, {2, 33, 20}, {0}},
     {"bik,bjk->bij", {3, 14, 20}, {3, 33, 20}, {0, 1, 2}},
+    // A cheap region behind a long sum.
+    {"td,od->to", {35, 530}, {83, 530}, {0}, Scalar::Relu},
     // Rows of the result end within one of the tile's.
     {"btd,hcd->bthc", {2, 9, 40}, {3, 48, 40}, {3}},
     {"btd,hcd->bthc", {2, 9, 40}, {3, 35, 40}, {}},
@@ -69,7 +72,7 @@ ElementwiseSpec regionOf(const Case &c, const Shape &shape, const Types &types,
                 {Scalar::Input, sum, {}, first},
                 {Scalar::Input, f32, {}, first + 1},
                 {Scalar::Cast, f32, {0}},
-                {Scalar::Silu, f32, {3}},
+                {c.op, f32, {3}},
                 {Scalar::Mul, sum, {1, 1}},
                 {Scalar::Cast, f32, {5}},
                 {Scalar::Mul, f32, {4, 6}},

@@ -4,7 +4,7 @@
 //
 // 1. A's block is packed as rows of pairs [m][K / 2], pair p = (2p, 2p + 1) of
 //    k, padded with zeros to whole tiles.
-// 2. Per 32 columns, or 64 for a region, B is packed as panels of [K / 2][32]
+// 2. Per 32 columns, for many regions 64, B is packed as panels of [K / 2][32]
 //    pairs.
 // 3. Register tiles run down m (GemmTileBf16).
 //
@@ -43,21 +43,33 @@ bool takesPairs(const ContractSpec &spec, const Groups &groups,
          (k.b == 1 || n.b == 1);
 }
 
+/// Columns of B that are packed at once. 64 columns of sums hide the latency of
+/// a region's chains as in an elementwise loop; where k is long and chains are
+/// short, it matters more that one panel stays in the first cache.
+static int64_t panelColumns(const ContractSpec &spec, const Groups &groups) {
+  constexpr int64_t longest = 512;
+  if (!spec.region)
+    return kBf16TileCols;
+  bool hasChains = llvm::any_of(spec.region->nodes, [](const ScalarNode &node) {
+    return (node.op >= Scalar::Exp && node.op <= Scalar::GeluTanh) ||
+           node.op == Scalar::Div || node.op == Scalar::Pow;
+  });
+  bool isWide = hasChains || groups.k[0].size <= longest;
+  return isWide ? 2 * kBf16TileCols : kBf16TileCols;
+}
+
 namespace {
 /// Sizes of the packed operands, in pairs, and where they lie in the scratch.
 struct PairPlan {
   PairPlan(const ContractSpec &spec, const Groups &groups)
-      : columns(spec.region ? 2 * kBf16TileCols : kBf16TileCols) {
+      : columns(panelColumns(spec, groups)) {
     constexpr int64_t cachePairs = 1 << 18; // half of a second-level cache
     depth = roundUp(groups.k[0].size, kDepthStep) / 2;
     int64_t most = std::max<int64_t>(
         cachePairs / depth / kBf16TileRows * kBf16TileRows, kBf16TileRows);
     rows = std::min(roundUp(groups.m[0].size, kBf16TileRows), most);
   }
-  /// Of B's panels. 64 columns of sums hide the latency of a region's chains
-  /// as in an elementwise loop.
-  int64_t columns;
-  int64_t depth, rows;
+  int64_t columns, depth, rows;
 
   int64_t panelA() const { return bf16TileScratch(columns); }
   int64_t panelB() const { return panelA() + 4 * rows * depth; }
