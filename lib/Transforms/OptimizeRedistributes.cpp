@@ -18,13 +18,17 @@ namespace weft {
 using namespace mlir;
 using namespace weft;
 
+/// The redistributes so far, by what they read and what they make of it.
+using SeenMap = llvm::DenseMap<std::pair<Value, Type>, Value>;
+
 /// Takes the value from before a redistribute that nobody else needs.
-static void skipInner(dist::RedistributeOp op) {
+static void skipInner(dist::RedistributeOp op, SeenMap &seen) {
   auto inner = op.getInput().getDefiningOp<dist::RedistributeOp>();
-  if (inner && inner->hasOneUse())
-    op.getInputMutable().assign(inner.getInput());
-  if (inner && inner->use_empty())
-    inner.erase();
+  if (!inner || !inner->hasOneUse())
+    return;
+  op.getInputMutable().assign(inner.getInput());
+  seen.erase({inner.getInput(), inner.getType()});
+  inner.erase();
 }
 
 /// Erases redistributes without users, the last of a chain first.
@@ -37,10 +41,10 @@ static void eraseUnused(func::FuncOp function) {
 
 static void optimize(func::FuncOp function) {
   eraseUnused(function);
-  llvm::DenseMap<std::pair<Value, Type>, Value> seen;
+  SeenMap seen;
   for (auto op :
        llvm::make_early_inc_range(function.getOps<dist::RedistributeOp>())) {
-    skipInner(op);
+    skipInner(op, seen);
     if (op.getInput().getType() == op.getType()) {
       op.replaceAllUsesWith(op.getInput());
       op.erase();

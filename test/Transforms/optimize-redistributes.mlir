@@ -28,6 +28,19 @@ func.func @keeps_a_value_somebody_needs(%part: !part) -> (!whole, !rows) {
   return %whole, %rows : !whole, !rows
 }
 
+// What was skipped is gone: whoever wants it later makes it again.
+// CHECK-LABEL: func.func @makes_a_skipped_value_again
+// CHECK-SAME: (%[[PART:.*]]: tensor
+func.func @makes_a_skipped_value_again(%part: !part) -> (!rows, !whole) {
+  // CHECK-NEXT: %[[ROWS:.*]] = dist.redistribute %[[PART]] : {{.*}}partial(sum)>> to {{.*}}shard(0)>>
+  // CHECK-NEXT: %[[WHOLE:.*]] = dist.redistribute %[[PART]]
+  // CHECK-NEXT: return %[[ROWS]], %[[WHOLE]]
+  %first = dist.redistribute %part : !part to !whole
+  %rows = dist.redistribute %first : !whole to !rows
+  %again = dist.redistribute %part : !part to !whole
+  return %rows, %again : !rows, !whole
+}
+
 // There and back again is no move, and neither is a move to itself.
 // CHECK-LABEL: func.func @drops_moves_that_change_nothing
 // CHECK-SAME: (%[[ROWS:.*]]: tensor
