@@ -7,7 +7,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <filesystem>
 
@@ -96,17 +99,24 @@ static void writeLosses(const std::string &path,
   file.commit();
 }
 
+void weft::makeDumpFolder(const std::string &folder) {
+  std::error_code failed;
+  std::filesystem::create_directories(folder, failed);
+  if (failed)
+    throw Error(ExitCode::Storage, "folder " + quote(folder) +
+                                       " cannot be made: " + failed.message());
+  if (access(folder.c_str(), W_OK) != 0)
+    throw Error(ExitCode::Storage,
+                "folder " + quote(folder) +
+                    " cannot be written into: " + std::strerror(errno));
+}
+
 void weft::writeDump(const std::string &folder, const Program &program,
                      const Regions &regions, Communicator &communicator,
                      const RunResults &results) {
   const Descriptor &descriptor = program.descriptor;
   if (communicator.rank() == 0) {
-    std::error_code failed;
-    std::filesystem::create_directories(folder, failed);
-    if (failed)
-      throw Error(ExitCode::Storage,
-                  "folder " + quote(folder) +
-                      " cannot be made: " + failed.message());
+    makeDumpFolder(folder);
     writeLosses(folder + "/loss.json", results.losses);
   }
   std::vector<Dumped> gradients, parameters;

@@ -229,8 +229,11 @@ std::string RankRun::whereabouts(int64_t step) const {
 
 void RankRun::train(const volatile std::sig_atomic_t &stopRequested) {
   std::optional<Progress> progress;
-  if (communicator.rank() == 0)
+  if (communicator.rank() == 0) {
+    if (!options.dump.empty())
+      makeDumpFolder(options.dump);
     progress.emplace(steps, options.logEvery, options.metrics);
+  }
   results.losses.reserve(steps); // so that steps allocate nothing
   for (int64_t step = 1; step <= steps; ++step) {
     try {

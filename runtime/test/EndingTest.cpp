@@ -85,6 +85,17 @@ TEST_F(Ending, metrics_on_a_full_disk_end_the_run_with_13) {
       << run.errors();
 }
 
+/// A long training must not end without a place for its results.
+TEST_F(Ending, a_dump_that_cannot_be_made_is_refused_before_the_first_step) {
+  TrainRun run("toy-1",
+               inputs() + Strings{"--steps", "3", "--dump", "/dev/null/dump"});
+  EXPECT_EQ(run.wait(), 13);
+  EXPECT_NE(run.errors().find("\"/dev/null/dump\" cannot be made"),
+            std::string::npos)
+      << run.errors();
+  EXPECT_EQ(run.output().find("loss"), std::string::npos) << run.output();
+}
+
 TEST_F(Ending, a_stopped_rank_does_not_keep_the_launcher) {
   TrainRun run("toy-2-slow", endless(2));
   std::vector<pid_t> ranks = run.children(2);

@@ -46,6 +46,10 @@ struct RunResults {
   GradientCopy gradients;
 };
 
+/// Makes the folder for a dump, so that a training whose results can't be kept
+/// does not begin. Throws Error(Storage).
+void makeDumpFolder(const std::string &folder);
+
 /// Writes loss.json, gradients.safetensors and parameters.safetensors into
 /// `folder`: global tensors in f32 (gradients) or the slot's type, under the
 /// model's names. All ranks call it; rank 0 writes. Throws Error(Storage).
