@@ -97,7 +97,6 @@ static bool mayMove(nn::ContractOp op, prog::FusedOp region, int64_t farthest) {
 }
 
 /// The operand of `region` to make in it; null if there is none.
-
 static OpOperand *operandFor(prog::FusedOp region, int64_t farthest) {
   if (reductionOf(region) || contractionOf(region) || !readsByRegister(region))
     return nullptr;

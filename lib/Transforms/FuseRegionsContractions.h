@@ -9,17 +9,18 @@
 namespace weft {
 
 /// Moves into each region the contraction among its operands that comes last,
-/// if it is at most `farthest` ops in front:
-/// the region then runs on sums that are still in registers. What else reads
-/// the contraction gets its value as another result.
+/// if it is at most `farthest` ops in front: the region then runs on sums that
+/// are still in registers. What else reads the contraction gets its value as
+/// another result.
 ///
 ///   region                     contraction              ->
-///   silu(gate) * up            up, kept for backward    one region, 2 results
+///   gate * up                  up, kept for backward    one region, 2 results
 ///   x + y                      both are                 the later one
 ///   x + y                      y, read in between       two
 ///   x + bias                   x [.., 256]              one region
 ///   x + bias                   x [.., 250]              two: a register would
 ///                                                       span two rows
+///   silu(gate) * up            up, kept for backward    two: long arithmetic
 ///   cast(x)                    x by dot products        two
 ///   x + y                      bf16, y in bf16          one region
 ///   silu(x) * y                bf16, result in f32      two: 2 + 4 bytes of an

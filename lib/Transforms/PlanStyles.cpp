@@ -101,9 +101,10 @@ static LogicalResult reportUnmatched(const PlanModel &model,
 }
 
 /// A module of this model that a style could be for, the numbers in its name
-/// left open: the last matrix in a numbered layer, else the last of all.
+/// left open: the last matrix in a numbered layer, else the last of all;
+/// "MODULE" if there is no matrix.
 static std::string exampleModule(const PlanModel &model) {
-  std::string example = "model.layers.*.mlp.up_proj";
+  std::string example = "MODULE";
   bool isNumbered = false;
   for (const PlanParameter &parameter : model.parameters) {
     StringRef name = parameter.names.front();

@@ -21,6 +21,17 @@ protected:
     return inputs() + Strings{"--steps", "100000",  "--log-every",
                               "1",       "--spawn", std::to_string(ranks)};
   }
+  /// Runs three steps with an output that can't be written, which end with 13
+  /// and `problem`; what was printed.
+  std::string expectNoRoom(const std::string &option, const std::string &where,
+                           const std::string &problem) const {
+    TrainRun run("toy-1", inputs() + Strings{"--steps", "3", option, where});
+    EXPECT_EQ(run.wait(), 13);
+    EXPECT_NE(run.errors().find("\"" + where + "\" " + problem),
+              std::string::npos)
+        << run.errors();
+    return run.output();
+  }
 };
 
 int count(const std::string &text, const std::string &part) {
@@ -77,23 +88,14 @@ TEST_F(Ending, a_program_that_its_manifest_does_not_know_is_refused) {
 }
 
 TEST_F(Ending, metrics_on_a_full_disk_end_the_run_with_13) {
-  TrainRun run("toy-1",
-               inputs() + Strings{"--steps", "3", "--metrics", "/dev/full"});
-  EXPECT_EQ(run.wait(), 13);
-  EXPECT_NE(run.errors().find("\"/dev/full\" cannot be written: No space left"),
-            std::string::npos)
-      << run.errors();
+  expectNoRoom("--metrics", "/dev/full", "cannot be written: No space left");
 }
 
 /// A long training must not end without a place for its results.
 TEST_F(Ending, a_dump_that_cannot_be_made_is_refused_before_the_first_step) {
-  TrainRun run("toy-1",
-               inputs() + Strings{"--steps", "3", "--dump", "/dev/null/dump"});
-  EXPECT_EQ(run.wait(), 13);
-  EXPECT_NE(run.errors().find("\"/dev/null/dump\" cannot be made"),
-            std::string::npos)
-      << run.errors();
-  EXPECT_EQ(run.output().find("loss"), std::string::npos) << run.output();
+  std::string output =
+      expectNoRoom("--dump", "/dev/null/dump", "cannot be made");
+  EXPECT_EQ(output.find("loss"), std::string::npos) << output;
 }
 
 TEST_F(Ending, a_stopped_rank_does_not_keep_the_launcher) {

@@ -390,9 +390,10 @@ def FuseRegionsPass : Weft_ProgPass<"prog-fuse-regions"> {
     so that backward keeps fewer values. A region whose value only a reduction
     reads ends in that reduction, and its elements are in no memory. A region
     that reads a contraction begins with it, the last one if there are several,
-    and runs on its sums in registers; for a contraction of bf16 only if it reads
-    and writes at most 4 bytes of an element, since those sums come faster than
-    memory. Greedy in program order. No elementwise op is left outside of a
+    and runs on its sums in registers. A region with exp, log or the like does so
+    only if nothing else reads the sums; one behind a contraction of bf16 only if
+    it reads and writes at most 4 bytes of an element, since those sums come
+    faster than memory. Greedy in program order. No elementwise op is left outside of a
     region; no bit changes.
 
     ```mlir
