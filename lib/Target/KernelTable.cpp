@@ -39,6 +39,32 @@ static ContractSpec specOf(nn::ContractOp op) {
 }
 
 /// `op` is an attention or its gradient: both name the operands alike.
+/// True if the memory of an operand or result of a row kernel is [B, S, H, D]:
+/// where there is a region around, a transpose is between.
+static bool isRowsFirst(Value value) {
+  return nn::swapOfHeads(value.getDefiningOp()) ||
+         llvm::any_of(value.getUsers(), nn::swapOfHeads);
+}
+
+static RotarySpec specOf(nn::RotaryOp op) {
+  return {elementOfTensor(op.getInput()), shapeOf(op.getInput()),
+          op.getAdjoint(), isRowsFirst(op.getInput()),
+          isRowsFirst(op.getResult())};
+}
+
+static void readOrders(AttentionSpec::RowsFirst &rowsFirst,
+                       nn::AttentionOp op) {
+  rowsFirst.out = isRowsFirst(op.getResult());
+}
+static void readOrders(AttentionSpec::RowsFirst &rowsFirst,
+                       nn::AttentionGradOp op) {
+  rowsFirst.dout = isRowsFirst(op.getDout());
+  rowsFirst.out = isRowsFirst(op.getOut());
+  rowsFirst.dq = isRowsFirst(op.getDquery());
+  rowsFirst.dk = isRowsFirst(op.getDkey());
+  rowsFirst.dv = isRowsFirst(op.getDvalue());
+}
+
 template <typename OpT> static AttentionSpec specOfAttention(OpT op) {
   Shape q = shapeOf(op.getQuery()), k = shapeOf(op.getKey());
   AttentionSpec spec = {q[0],
@@ -54,6 +80,10 @@ template <typename OpT> static AttentionSpec specOfAttention(OpT op) {
   if (std::optional<APFloat> softcap = op.getSoftcap())
     spec.softcap = softcap->convertToDouble();
   spec.documents = !op.getDocuments().empty();
+  spec.rowsFirst.q = isRowsFirst(op.getQuery());
+  spec.rowsFirst.k = isRowsFirst(op.getKey());
+  spec.rowsFirst.v = isRowsFirst(op.getValue());
+  readOrders(spec.rowsFirst, op);
   return spec;
 }
 
@@ -256,10 +286,7 @@ static Kernel emitRows(const KernelSite &site, Operation *op) {
         return emitRmsNormGrad(site, elementOfTensor(op.getInput()),
                                shapeOf(op.getInput()));
       })
-      .Case([&](nn::RotaryOp op) {
-        return emitRotary(site, elementOfTensor(op.getInput()),
-                          shapeOf(op.getInput()), op.getAdjoint());
-      })
+      .Case([&](nn::RotaryOp op) { return emitRotary(site, specOf(op)); })
       .Case([&](nn::AttentionOp op) {
         return emitAttention(site, specOfAttention(op));
       })
@@ -322,7 +349,15 @@ static Kernel emitGeneral(const KernelSite &site, Operation *op) {
       .Default([](Operation *) { return failure(); });
 }
 
+/// The row kernel in a region, else `op` itself.
+static Operation *withoutSwaps(Operation *op) {
+  auto fused = dyn_cast<prog::FusedOp>(op);
+  Operation *inner = fused ? fused.getRowKernel() : nullptr;
+  return inner ? inner : op;
+}
+
 Kernel emitKernelFor(const KernelSite &site, Operation *op) {
+  op = withoutSwaps(op);
   for (auto emit : {emitGeneral, emitRows, emitLookup}) {
     if (emit != emitGeneral && failed(verifyFloats(op)))
       return failure();
@@ -333,6 +368,7 @@ Kernel emitKernelFor(const KernelSite &site, Operation *op) {
 }
 
 int64_t kernelScratchBytes(Operation *op, const TargetInfo &target) {
+  op = withoutSwaps(op);
   if (auto contraction = contractionIn(op))
     return contractScratchBytes(*contraction, target);
   return llvm::TypeSwitch<Operation *, int64_t>(op)
@@ -347,6 +383,7 @@ int64_t kernelScratchBytes(Operation *op, const TargetInfo &target) {
 
 llvm::json::Object describeKernel(Operation *op, const TargetInfo &target) {
   llvm::json::Object description;
+  op = withoutSwaps(op);
   auto contraction = contractionIn(op);
   if (contraction)
     description = describeContract(*contraction, target);

@@ -79,7 +79,9 @@ static StringRef kindOf(Operation *op) {
       .Case<nn::ReduceOp>([](auto) { return "reduction"; })
       .Case<nn::TransposeOp, nn::SliceOp, nn::PadOp, nn::ConcatOp,
             nn::ConstantOp, prog::WindowOp>([](auto) { return "copy"; })
-      .Case([](prog::FusedOp op) {
+      .Case([](prog::FusedOp op) -> StringRef {
+        if (Operation *inner = op.getRowKernel())
+          return kindOf(inner);
         return reductionOf(op) ? "reduction" : "elementwise";
       })
       .Default([](Operation *) { return "other"; });
@@ -101,6 +103,8 @@ static std::string textOf(ArrayRef<int64_t> shape) {
 /// "contract btd,od->bto 4x256x256, 688x256": the op, and the shapes that make
 /// it small or large.
 static std::string textOf(Operation *op) {
+  if (auto fused = dyn_cast<prog::FusedOp>(op); fused && fused.getRowKernel())
+    op = fused.getRowKernel();
   std::string text = op->getName().stripDialect().str();
   if (auto fused = dyn_cast<prog::FusedOp>(op)) {
     for (Operation &inner : fused.getBody().front())

@@ -18,11 +18,14 @@
 //      (FuseRegionsReductions.cpp).
 //   6. A region takes in the last contraction that it reads
 //      (FuseRegionsContractions.cpp).
+//   7. Row kernels take in the transposes around them
+//      (FuseRegionsTransposes.cpp).
 //
 // Every op computes what it did before on each element, so no bit changes.
 #include "FuseRegionsContractions.h"
 #include "FuseRegionsRecompute.h"
 #include "FuseRegionsReductions.h"
+#include "FuseRegionsTransposes.h"
 #include "weft/Transforms/Passes.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -348,6 +351,7 @@ static void fuse(Block &block, bool isAlone) {
     return;
   fuseReductions(block);
   fuseContractions(block, kMaxHoist);
+  fuseTransposes(block);
 }
 
 namespace {

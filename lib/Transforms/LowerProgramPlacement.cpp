@@ -34,7 +34,7 @@ static bool mayOverwrite(OpOperand &use, OpResult result) {
   if (auto grad = dyn_cast<nn::CrossEntropyGradOp>(op))
     return &use == &grad.getLogitsMutable();
   auto fused = dyn_cast<prog::FusedOp>(op);
-  return fused && !reductionOf(fused) &&
+  return fused && !reductionOf(fused) && !fused.getRowKernel() &&
          llvm::none_of(fused.getBody().getArgument(number).getUsers(),
                        llvm::IsaPred<nn::BroadcastOp, nn::ContractOp>);
 }

@@ -46,6 +46,64 @@ TEST(Attention, FollowsPositionsInAnyOrder) {
   }
 }
 
+/// [B, H, S, D] as [B, S, H, D].
+Floats swapHeads(const Floats &values, int64_t heads, int64_t rows,
+                 int64_t width) {
+  Floats swapped(values.size());
+  for (size_t i = 0; i < values.size(); ++i) {
+    int64_t d = i % width, row = i / width % rows, head = i / width / rows;
+    int64_t batch = head / heads;
+    swapped[((batch * rows + row) * heads + head % heads) * width + d] =
+        values[i];
+  }
+  return swapped;
+}
+
+/// The same attention with its tensors where `rowsFirst` says, its results put
+/// back as [B, H, S, D].
+Data runOrdered(AttentionSpec spec, AttentionSpec::RowsFirst rowsFirst) {
+  spec.rowsFirst = rowsFirst;
+  Harness harness;
+  emitAttention(harness.site("forward"), spec);
+  emitAttentionGrad(harness.site("backward"), spec);
+  Data d = makeData(spec);
+  EXPECT_NO_FATAL_FAILURE(harness.build());
+  auto queries = [&](bool swaps, Floats &x, int64_t heads, int64_t rows) {
+    if (swaps)
+      x = swapHeads(x, heads, rows, spec.width);
+  };
+  queries(rowsFirst.q, d.q, spec.heads, spec.queries);
+  queries(rowsFirst.k, d.k, spec.kvHeads, spec.keys);
+  queries(rowsFirst.v, d.v, spec.kvHeads, spec.keys);
+  queries(rowsFirst.dout, d.dout, spec.heads, spec.queries);
+  run(harness, spec, d);
+  // Swapping [B, S, H, D] back is swapping it with rows for heads.
+  queries(rowsFirst.out, d.out, spec.queries, spec.heads);
+  queries(rowsFirst.dq, d.dq, spec.queries, spec.heads);
+  queries(rowsFirst.dk, d.dk, spec.keys, spec.kvHeads);
+  queries(rowsFirst.dv, d.dv, spec.keys, spec.kvHeads);
+  return d;
+}
+
+TEST(Attention, FindsRowsInEitherOrder) {
+  const AttentionSpec::RowsFirst orders[] = {
+      {true, true, true, true, true, true, true, true},
+      {false, false, true, true, true, false, false, true},
+      {true, false, false, true, false, true, false, true},
+      {false, true, false, false, true, false, true, false}};
+  for (int64_t i : {0, 2, 3, 4}) {
+    Data want = runOrdered(specs[i], {});
+    for (const AttentionSpec::RowsFirst &order : orders) {
+      Data got = runOrdered(specs[i], order);
+      EXPECT_TRUE(sameBits(got.out, want.out)) << i;
+      EXPECT_TRUE(sameBits(got.lse, want.lse)) << i;
+      EXPECT_TRUE(sameBits(got.dq, want.dq)) << i;
+      EXPECT_TRUE(sameBits(got.dk, want.dk)) << i;
+      EXPECT_TRUE(sameBits(got.dv, want.dv)) << i;
+    }
+  }
+}
+
 TEST(Attention, NoticesAWrongMask) {
   AttentionSpec spec = specs[1];
   Harness harness("native", sweepLevel);

@@ -178,8 +178,8 @@ TEST(Bf16, RmsNormRoundsOnce) {
 TEST(Bf16, RotaryRoundsOnce) {
   Harness harness;
   Shape shape = {2, 3, 5, 14};
-  emitRotary(harness.site("narrow"), harness.bf16(), shape, false);
-  emitRotary(harness.site("wide"), harness.f32(), shape, false);
+  emitRotary(harness.site("narrow"), {harness.bf16(), shape});
+  emitRotary(harness.site("wide"), {harness.f32(), shape});
   ASSERT_NO_FATAL_FAILURE(harness.build());
   Both x(420, 1), cos(70, 2), sin(70, 3);
   Floats y(420);

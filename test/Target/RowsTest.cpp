@@ -72,8 +72,8 @@ TEST(Rows, SoftmaxSumsToOne) {
 TEST(Rows, RotaryTurnsPairsAndItsAdjointTurnsBack) {
   constexpr int64_t b = 2, h = 3, s = 7, d = 34, count = b * h * s * d;
   Harness harness;
-  emitRotary(harness.site("forward"), harness.f32(), {b, h, s, d}, false);
-  emitRotary(harness.site("adjoint"), harness.f32(), {b, h, s, d}, true);
+  emitRotary(harness.site("forward"), {harness.f32(), {b, h, s, d}});
+  emitRotary(harness.site("adjoint"), {harness.f32(), {b, h, s, d}, true});
   ASSERT_NO_FATAL_FAILURE(harness.build());
   Floats x = randomFloats(count, 1), cosines = randomFloats(s * d, 2),
          sines = randomFloats(s * d, 3), y(count), g = randomFloats(count, 4),
@@ -91,6 +91,34 @@ TEST(Rows, RotaryTurnsPairsAndItsAdjointTurnsBack) {
   }
   EXPECT_LT(relativeError(y, want), 1e-6);
   EXPECT_NEAR(left, right, 1e-4);
+}
+
+TEST(Rows, RotaryFindsRowsInEitherOrder) {
+  constexpr int64_t b = 2, h = 3, s = 7, d = 34, count = b * h * s * d;
+  Harness harness;
+  RotarySpec spec = {harness.f32(), {b, h, s, d}};
+  emitRotary(harness.site("plain"), spec);
+  spec.xRowsFirst = true;
+  emitRotary(harness.site("reads"), spec);
+  spec.yRowsFirst = true;
+  emitRotary(harness.site("both"), spec);
+  ASSERT_NO_FATAL_FAILURE(harness.build());
+  Floats x = randomFloats(count, 1), cosines = randomFloats(s * d, 2),
+         sines = randomFloats(s * d, 3), swapped(count), y(count), z(count),
+         w(count), back(count);
+  auto swappedIndex = [&](int64_t i) {
+    int64_t row = i / d % s, head = i / d / s;
+    return ((head / h * s + row) * h + head % h) * d + i % d;
+  };
+  for (int64_t i = 0; i < count; ++i)
+    swapped[swappedIndex(i)] = x[i];
+  harness.run("plain", x, cosines, sines, y);
+  harness.run("reads", swapped, cosines, sines, z);
+  harness.run("both", swapped, cosines, sines, w);
+  for (int64_t i = 0; i < count; ++i)
+    back[i] = w[swappedIndex(i)];
+  EXPECT_TRUE(sameBits(z, y));
+  EXPECT_TRUE(sameBits(back, y));
 }
 
 TEST(Lookup, EmbeddingReadsZeroRowsOutOfRange) {

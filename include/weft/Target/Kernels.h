@@ -191,9 +191,14 @@ mlir::func::FuncOp emitRmsNormGrad(const KernelSite &site, mlir::Type type,
 mlir::func::FuncOp emitSoftmax(const KernelSite &site,
                                llvm::ArrayRef<int64_t> shape);
 /// (x [B, H, S, D], cos [S, D], sin [S, D], y); `adjoint` applies the
-/// transposed rotation.
-mlir::func::FuncOp emitRotary(const KernelSite &site, mlir::Type type,
-                              llvm::ArrayRef<int64_t> shape, bool adjoint);
+/// transposed rotation. With `xRowsFirst` the memory of x is [B, S, H, D].
+struct RotarySpec {
+  mlir::Type type;
+  Shape shape;
+  bool adjoint = false;
+  bool xRowsFirst = false, yRowsFirst = false;
+};
+mlir::func::FuncOp emitRotary(const KernelSite &site, const RotarySpec &spec);
 
 /// Shapes of a lookup: `indices`, and the table or class dim behind it. With
 /// `offset`, a scalar i64 argument after the inputs is subtracted from every
@@ -248,6 +253,11 @@ struct AttentionSpec {
   std::optional<int64_t> window = {}; // with `causal` only
   std::optional<double> softcap = {};
   bool documents = false;
+  /// Tensors whose memory is [batch, queries or keys, heads, width].
+  struct RowsFirst {
+    bool q = false, k = false, v = false, out = false;
+    bool dout = false, dq = false, dk = false, dv = false;
+  } rowsFirst = {};
 };
 int64_t attentionScratchBytes(const AttentionSpec &spec,
                               const TargetInfo &target);

@@ -36,6 +36,17 @@ bool isElementwise(Operation *op) {
       op);
 }
 
+bool goesByRows(Operation *op) {
+  return isa_and_nonnull<RotaryOp, AttentionOp, AttentionGradOp>(op);
+}
+
+TransposeOp swapOfHeads(Operation *op) {
+  auto transpose = dyn_cast_or_null<TransposeOp>(op);
+  bool swaps =
+      transpose && transpose.getPermutation() == ArrayRef<int64_t>{0, 2, 1, 3};
+  return swaps ? transpose : TransposeOp();
+}
+
 static Attribute scalarAttr(Type type, double value) {
   if (isa<FloatType>(type))
     return FloatAttr::get(type, value);

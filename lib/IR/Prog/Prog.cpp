@@ -3,6 +3,7 @@
 // The prog dialect: registration and verifiers.
 #include "weft/IR/Prog/Prog.h"
 #include "mlir/IR/Builders.h"
+#include "weft/IR/NN/NN.h"
 
 using namespace mlir;
 using namespace weft::prog;
@@ -18,6 +19,13 @@ void ProgDialect::initialize() {
       >();
 }
 
+Operation *FusedOp::getRowKernel() {
+  for (Operation &op : getBody().front())
+    if (weft::nn::goesByRows(&op))
+      return &op;
+  return nullptr;
+}
+
 LogicalResult FusedOp::verify() {
   Block &body = getBody().front();
   // C1
@@ -28,6 +36,8 @@ LogicalResult FusedOp::verify() {
   if (!yield || yield.getOperandTypes() != getResultTypes())
     return emitOpError("yielded types are not the results' types");
   // C3
+  if (getRowKernel())
+    return success();
   for (Type type : getResultTypes())
     if (cast<RankedTensorType>(type).getShape() !=
         cast<RankedTensorType>(getResultTypes().front()).getShape())

@@ -39,9 +39,11 @@ public:
       : b(b), spec(spec), shape(spec, b.target, b.target.lanes),
         tiles(b, spec, shape) {
     ForwardScratch plan(spec, shape);
-    q = b.arg(0), k = b.arg(1), v = b.arg(2);
+    q = queryRows(b.arg(0), spec.rowsFirst.q);
+    k = keyRows(b.arg(1), spec.rowsFirst.k);
+    v = keyRows(b.arg(2), spec.rowsFirst.v);
     unsigned next = tiles.mask.bindOperands(3);
-    out = b.arg(next), lse = b.arg(next + 1);
+    out = queryRows(b.arg(next), spec.rowsFirst.out), lse = b.arg(next + 1);
     auto floats = [&](int64_t offset, int64_t count) {
       return b.scratch(next + 2, offset, count, b.f32());
     };
@@ -61,22 +63,28 @@ public:
     b.loop(spec.batch * spec.kvHeads, 1, [&](Value kvHead) {
       tiles.mask.beginBatch(
           arith::DivUIOp::create(b, kvHead, b.index(spec.kvHeads)));
-      Value kvBase = b.at(b.index(0), kvHead, spec.keys * spec.width);
-      tiles.packPanels(k, kvBase, panels);
+      tiles.packPanels(k, kvHead, panels);
+      Value values = v.at(b, kvHead, b.index(0));
       b.loop(group, 1, [&](Value member) {
         Value head = b.at(member, kvHead, group);
         forTiles(
             b, spec.queries, shape.blockRows,
-            [&](Value row, int64_t rows) { block(head, kvBase, row, rows); });
+            [&](Value row, int64_t rows) { block(head, values, row, rows); });
       });
     });
   }
 
 private:
-  void block(Value head, Value kvBase, Value row, int64_t rows) {
+  HeadRows queryRows(Value memory, bool rowsFirst) {
+    return {memory, spec.heads, spec.queries, spec.width, rowsFirst};
+  }
+  HeadRows keyRows(Value memory, bool rowsFirst) {
+    return {memory, spec.kvHeads, spec.keys, spec.width, rowsFirst};
+  }
+
+  void block(Value head, Value values, Value row, int64_t rows) {
     Value first = b.at(row, head, spec.queries);
-    Value base = b.at(b.index(0), first, spec.width);
-    AttentionTiles::Rows wide = tiles.rowsInF32(q, base, rows, queries);
+    AttentionTiles::Rows wide = tiles.rowsInF32(q, head, row, rows, queries);
     AttentionTiles::Keys seen = tiles.forPanels(
         row, rows, kPartials,
         [&](Value key, int64_t keys, Value panel) {
@@ -86,9 +94,10 @@ private:
         },
         [&](Value key) { hide(key, b.index(0), rows); });
     softmax(first, seen, rows);
+    Value base = out.at(b, head, row);
     forTiles(b, spec.width, b.target.tileCols(), [&](Value d, int64_t cols) {
       forTiles(b, rows, shape.tileRows, [&](Value r, int64_t numRows) {
-        valueTile(b.add(base, d), b.add(kvBase, d), seen, r, numRows, cols);
+        valueTile(b.add(base, d), b.add(values, d), seen, r, numRows, cols);
       });
     });
   }
@@ -98,7 +107,7 @@ private:
                                        int64_t rows, Value key, int64_t keys,
                                        Value panel) {
     AttentionTiles::PanelProduct p;
-    p.a = wide.memory, p.aBase = wide.base, p.panels = panels, p.panel = panel;
+    p.a = wide, p.panels = panels, p.panel = panel;
     p.target = scores, p.key = key, p.firstRow = firstRow;
     p.rows = rows, p.keys = keys;
     p.finish = [this](Value sum, Value, Value) { return tiles.scoreOf(sum); };
@@ -181,13 +190,13 @@ private:
     tile.a = scores;
     tile.aBase = b.at(b.index(0), row, shape.rowStride);
     tile.aRow = shape.rowStride;
-    tile.b = v;
+    tile.b = v.memory;
     tile.bBase = valueBase;
-    tile.k = {{seen.begin, seen.end, 1, spec.width}};
+    tile.k = {{seen.begin, seen.end, 1, v.stride()}};
     tile.unroll = rows == shape.tileRows ? 4 : 1;
-    tile.c = out;
-    tile.cBase = b.at(outBase, row, spec.width);
-    tile.cRow = spec.width;
+    tile.c = out.memory;
+    tile.cBase = b.at(outBase, row, out.stride());
+    tile.cRow = out.stride();
     tile.rows = rows;
     tile.columns = cols;
     tile.finish = [&](Value sum, int64_t r, int64_t) {
@@ -201,7 +210,8 @@ private:
   const AttentionSpec &spec;
   AttentionShape shape;
   AttentionTiles tiles;
-  Value q, k, v, out, lse, panels, scores, tops, sums, partials, queries;
+  HeadRows q, k, v, out;
+  Value lse, panels, scores, tops, sums, partials, queries;
 };
 } // namespace
 
@@ -215,14 +225,19 @@ func::FuncOp emitAttention(const KernelSite &site, const AttentionSpec &spec) {
   KernelBuilder b(site);
   b.computeInF32();
   Type f32 = b.f32(), type = spec.type ? spec.type : f32;
-  auto query =
-      MemRefType::get({spec.batch, spec.heads, spec.queries, spec.width}, type);
-  auto key =
-      MemRefType::get({spec.batch, spec.kvHeads, spec.keys, spec.width}, type);
+  auto query = [&](bool rowsFirst) {
+    return HeadRows::typeOf(spec.batch, spec.heads, spec.queries, spec.width,
+                            rowsFirst, type);
+  };
+  auto key = [&](bool rowsFirst) {
+    return HeadRows::typeOf(spec.batch, spec.kvHeads, spec.keys, spec.width,
+                            rowsFirst, type);
+  };
   int64_t bytes = attentionScratchBytes(spec, site.target);
-  SmallVector<Type> types = {query, key, key};
+  SmallVector<Type> types = {query(spec.rowsFirst.q), key(spec.rowsFirst.k),
+                             key(spec.rowsFirst.v)};
   AttentionMask::addTypes(b, spec, types);
-  types.append({query,
+  types.append({query(spec.rowsFirst.out),
                 MemRefType::get({spec.batch, spec.heads, spec.queries}, f32),
                 MemRefType::get({bytes}, b.getI8Type())});
   b.begin(types);

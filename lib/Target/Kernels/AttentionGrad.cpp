@@ -55,9 +55,8 @@ struct BackwardScratch : ScratchPlan {
 
 /// One block of queries of one head.
 struct Block {
-  Value base;     // element of q, out, dout
-  Value kvBase;   // element of k, v
-  Value sumBase;  // element of the chains of dk, dv
+  Value head, kvHead;
+  Value sumHead;  // of the chains of dk, dv
   Value firstRow; // query number
   Value flatRow;  // row of lse
   int64_t rows;
@@ -69,10 +68,14 @@ public:
       : b(b), spec(spec), shape(spec, b.target, blockRowsFor(spec)),
         tiles(b, spec, shape) {
     BackwardScratch plan(spec, shape);
-    dout = b.arg(0), q = b.arg(1), k = b.arg(2), v = b.arg(3);
-    out = b.arg(4), lse = b.arg(5);
+    auto first = spec.rowsFirst;
+    dout = queryRows(b.arg(0), first.dout), q = queryRows(b.arg(1), first.q);
+    k = keyRows(b.arg(2), first.k), v = keyRows(b.arg(3), first.v);
+    out = queryRows(b.arg(4), first.out), lse = b.arg(5);
     unsigned next = tiles.mask.bindOperands(6);
-    dq = b.arg(next), dk = b.arg(next + 1), dv = b.arg(next + 2);
+    dq = queryRows(b.arg(next), first.dq);
+    dk = keyRows(b.arg(next + 1), first.dk);
+    dv = keyRows(b.arg(next + 2), first.dv);
     auto floats = [&](int64_t offset, int64_t count) {
       return b.scratch(next + 3, offset, count, b.f32());
     };
@@ -97,36 +100,33 @@ public:
       return;
     queries = floats(plan.queries, shape.copySize);
     gradients = floats(plan.gradients, shape.copySize);
-    dkSums = floats(plan.dk, spec.keys * spec.width);
-    dvSums = floats(plan.dv, spec.keys * spec.width);
+    dkSums = keyRows(floats(plan.dk, spec.keys * spec.width), false);
+    dvSums = keyRows(floats(plan.dv, spec.keys * spec.width), false);
   }
 
   void emit() {
     tiles.mask.findPositions();
-    int64_t group = spec.heads / spec.kvHeads, size = spec.keys * spec.width;
+    int64_t group = spec.heads / spec.kvHeads;
     b.loop(spec.batch * spec.kvHeads, 1, [&](Value kvHead) {
       tiles.mask.beginBatch(
           arith::DivUIOp::create(b, kvHead, b.index(spec.kvHeads)));
-      Value kvBase = b.at(b.index(0), kvHead, size);
-      tiles.packPanels(k, kvBase, keyPanels);
-      tiles.packPanels(v, kvBase, valuePanels);
-      Value sumBase = roundsKeys(spec) ? b.index(0) : kvBase;
-      Value zero = b.constant(b.vec(passLanes(), b.f32()), 0.0);
-      b.vectorLoop(size, passLanes(), [&](Value at, Value mask) {
-        b.store(zero, dkSums, b.add(sumBase, at), mask);
-        b.store(zero, dvSums, b.add(sumBase, at), mask);
-      });
+      tiles.packPanels(k, kvHead, keyPanels);
+      tiles.packPanels(v, kvHead, valuePanels);
+      Value sumHead = roundsKeys(spec) ? b.index(0) : kvHead;
+      for (const HeadRows &sums : {dkSums, dvSums})
+        clearSums(sums, sumHead);
       b.loop(group, 1, [&](Value member) {
         Value head = b.at(member, kvHead, group);
         forTiles(b, spec.queries, shape.blockRows,
                  [&](Value row, int64_t rows) {
                    Value flat = b.at(row, head, spec.queries);
-                   block({b.at(b.index(0), flat, spec.width), kvBase, sumBase,
-                          row, flat, rows});
+                   block({head, kvHead, sumHead, row, flat, rows});
                  });
       });
-      if (roundsKeys(spec))
-        roundSums(kvBase);
+      if (roundsKeys(spec)) {
+        roundSums(dkSums, dk, kvHead);
+        roundSums(dvSums, dv, kvHead);
+      }
     });
   }
 
@@ -135,19 +135,38 @@ private:
     return std::min<int64_t>(kPartials, b.target.lanes * 2);
   }
 
-  void roundSums(Value kvBase) {
-    b.vectorLoop(spec.keys * spec.width, passLanes(),
-                 [&](Value at, Value mask) {
-                   Value to = b.add(kvBase, at);
-                   b.store(b.load(dkSums, at, passLanes(), mask), dk, to, mask);
-                   b.store(b.load(dvSums, at, passLanes(), mask), dv, to, mask);
-                 });
+  HeadRows queryRows(Value memory, bool rowsFirst) {
+    return {memory, spec.heads, spec.queries, spec.width, rowsFirst};
+  }
+  HeadRows keyRows(Value memory, bool rowsFirst) {
+    return {memory, spec.kvHeads, spec.keys, spec.width, rowsFirst};
+  }
+
+  void clearSums(const HeadRows &sums, Value head) {
+    Value zero = b.constant(b.vec(passLanes(), b.f32()), 0.0);
+    b.loop(spec.keys, 1, [&](Value key) {
+      Value row = sums.at(b, head, key);
+      b.vectorLoop(spec.width, passLanes(), [&](Value at, Value mask) {
+        b.store(zero, sums.memory, b.add(row, at), mask);
+      });
+    });
+  }
+
+  void roundSums(const HeadRows &sums, const HeadRows &rounded, Value head) {
+    b.loop(spec.keys, 1, [&](Value key) {
+      Value from = sums.at(b, b.index(0), key), to = rounded.at(b, head, key);
+      b.vectorLoop(spec.width, passLanes(), [&](Value at, Value mask) {
+        b.store(b.load(sums.memory, b.add(from, at), passLanes(), mask),
+                rounded.memory, b.add(to, at), mask);
+      });
+    });
   }
 
   void block(const Block &at) {
     findDeltas(at);
-    wideQueries = tiles.rowsInF32(q, at.base, at.rows, queries);
-    wideGradients = tiles.rowsInF32(dout, at.base, at.rows, gradients);
+    wideQueries = tiles.rowsInF32(q, at.head, at.firstRow, at.rows, queries);
+    wideGradients =
+        tiles.rowsInF32(dout, at.head, at.firstRow, at.rows, gradients);
     if (tiles.mask.skipsFirst())
       b.loop(shape.blockRows / shape.tileRows, 1,
              [&](Value tile) { b.store(b.index(spec.keys), begins, tile); });
@@ -177,11 +196,13 @@ private:
   void findDeltas(const Block &at) {
     int64_t lanes = b.target.lanes;
     b.loop(at.rows, 1, [&](Value row) {
-      Value base = b.at(at.base, row, spec.width);
+      auto load = [&](const HeadRows &rows, Value d, Value mask) {
+        Value base = rows.at(b, at.head, b.add(at.firstRow, row));
+        return b.load(rows.memory, b.add(base, d), lanes, mask);
+      };
       Value sums =
           b.partialsOfDot(spec.width, lanes, b.f32(), [&](Value d, Value mask) {
-            return std::pair(b.load(dout, b.add(base, d), lanes, mask),
-                             b.load(out, b.add(base, d), lanes, mask));
+            return std::pair(load(dout, d, mask), load(out, d, mask));
           });
       b.store(sums, partials, b.mul(row, b.index(lanes)));
     });
@@ -195,7 +216,7 @@ private:
                                        Value panels, Value target, Value key,
                                        int64_t keys, Value panel) {
     AttentionTiles::PanelProduct p;
-    p.a = a.memory, p.aBase = a.base, p.panels = panels, p.panel = panel;
+    p.a = a, p.panels = panels, p.panel = panel;
     p.target = target, p.key = key, p.firstRow = at.firstRow;
     p.rows = at.rows, p.keys = keys;
     p.hidden = [=, this](Value row, int64_t rows) {
@@ -278,13 +299,13 @@ private:
         tile.a = ds;
         tile.aBase = b.at(b.index(0), r, shape.rowStride);
         tile.aRow = shape.rowStride;
-        tile.b = k;
-        tile.bBase = b.add(at.kvBase, d);
-        tile.k = {{first, last, 1, spec.width}};
+        tile.b = k.memory;
+        tile.bBase = b.add(k.at(b, at.kvHead, b.index(0)), d);
+        tile.k = {{first, last, 1, k.stride()}};
         tile.unroll = rows == shape.tileRows ? 4 : 1;
-        tile.c = dq;
-        tile.cBase = b.at(b.add(at.base, d), r, spec.width);
-        tile.cRow = spec.width;
+        tile.c = dq.memory;
+        tile.cBase = b.add(dq.at(b, at.head, b.add(at.firstRow, r)), d);
+        tile.cRow = dq.stride();
         tile.rows = rows;
         tile.columns = cols;
         emitGemmTile(b, tile);
@@ -294,25 +315,26 @@ private:
 
   /// target[key, :] += sum over rows of weights[row, key] * rowsOf[row, :]
   void keyGradient(const Block &at, const AttentionTiles::Keys &seen,
-                   Value weights, Value rowData, Value target) {
+                   Value weights, const HeadRows &rowData,
+                   const HeadRows &target) {
     int64_t step = shape.tileRows, full = spec.keys / step * step;
     auto tileAt = [&](Value key, int64_t keys, Value d, int64_t cols) {
       GemmTile tile;
       tile.a = weights;
       tile.aBase = key;
       tile.aRow = 1;
-      tile.b = rowData;
-      tile.bBase = b.add(at.base, d);
+      tile.b = rowData.memory;
+      tile.bBase = b.add(rowData.at(b, at.head, at.firstRow), d);
       Value first = b.index(0), last = b.index(at.rows);
       if (tiles.mask.isThere())
         first = b.load(starts, panelOf(key));
       if (tiles.mask.skipsFirst())
         last = b.load(stops, panelOf(key));
-      tile.k = {{first, last, shape.rowStride, spec.width}};
+      tile.k = {{first, last, shape.rowStride, rowData.stride()}};
       tile.unroll = keys == step ? 4 : 1;
-      tile.c = target;
-      tile.cBase = b.at(b.add(at.sumBase, d), key, spec.width);
-      tile.cRow = spec.width;
+      tile.c = target.memory;
+      tile.cBase = b.add(target.at(b, at.sumHead, key), d);
+      tile.cRow = target.stride();
       tile.rows = keys;
       tile.columns = cols;
       tile.accumulate = true;
@@ -334,7 +356,8 @@ private:
   const AttentionSpec &spec;
   AttentionShape shape;
   AttentionTiles tiles;
-  Value dout, q, k, v, out, lse, dq, dk, dv, dkSums, dvSums;
+  HeadRows dout, q, k, v, out, dq, dk, dv, dkSums, dvSums;
+  Value lse;
   Value keyPanels, valuePanels, p, ds, delta, partials, slopes;
   Value starts, stops; // of panels: the rows of the block that may see it
   Value begins, ends;  // of tiles: the keys that they may see
@@ -354,17 +377,26 @@ func::FuncOp emitAttentionGrad(const KernelSite &site,
   KernelBuilder b(site);
   b.computeInF32();
   Type f32 = b.f32(), type = spec.type ? spec.type : f32;
-  auto query =
-      MemRefType::get({spec.batch, spec.heads, spec.queries, spec.width}, type);
-  auto key =
-      MemRefType::get({spec.batch, spec.kvHeads, spec.keys, spec.width}, type);
+  auto query = [&](bool rowsFirst) {
+    return HeadRows::typeOf(spec.batch, spec.heads, spec.queries, spec.width,
+                            rowsFirst, type);
+  };
+  auto key = [&](bool rowsFirst) {
+    return HeadRows::typeOf(spec.batch, spec.kvHeads, spec.keys, spec.width,
+                            rowsFirst, type);
+  };
   int64_t bytes = attentionGradScratchBytes(spec, site.target);
+  auto first = spec.rowsFirst;
   SmallVector<Type> types = {
-      query, query,
-      key,   key,
-      query, MemRefType::get({spec.batch, spec.heads, spec.queries}, f32)};
+      query(first.dout),
+      query(first.q),
+      key(first.k),
+      key(first.v),
+      query(first.out),
+      MemRefType::get({spec.batch, spec.heads, spec.queries}, f32)};
   AttentionMask::addTypes(b, spec, types);
-  types.append({query, key, key, MemRefType::get({bytes}, b.getI8Type())});
+  types.append({query(first.dq), key(first.dk), key(first.dv),
+                MemRefType::get({bytes}, b.getI8Type())});
   b.begin(types);
   AttentionGradEmitter(b, spec).emit();
   return b.finish();

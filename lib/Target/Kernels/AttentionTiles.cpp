@@ -26,24 +26,32 @@ AttentionShape::AttentionShape(const AttentionSpec &spec,
   copySize = isNarrow ? blockRows * spec.width : 0;
 }
 
-void AttentionTiles::packPanels(Value matrix, Value base, Value panels) {
+void AttentionTiles::packPanels(const HeadRows &matrix, Value head,
+                                Value panels) {
   forTiles(b, spec.keys, shape.panelWidth, [&](Value key, int64_t count) {
     Value panel = arith::DivUIOp::create(b, key, b.index(shape.panelWidth));
-    packTransposed(b, {matrix, b.at(base, key, spec.width), spec.width,
+    packTransposed(b, {matrix.memory, matrix.at(b, head, key), matrix.stride(),
                        b.index(0), b.index(spec.width), count, shape.panelWidth,
                        panels, b.at(b.index(0), panel, shape.panelSize)});
   });
 }
 
-AttentionTiles::Rows AttentionTiles::rowsInF32(Value matrix, Value base,
-                                               int64_t rows, Value copy) {
+AttentionTiles::Rows AttentionTiles::rowsInF32(const HeadRows &matrix,
+                                               Value head, Value row,
+                                               int64_t count, Value copy) {
+  Value base = matrix.at(b, head, row);
   if (shape.copySize == 0)
-    return {matrix, base};
+    return {matrix.memory, base, matrix.stride()};
   int64_t lanes = b.target.lanes;
-  b.vectorLoop(rows * spec.width, lanes, [&](Value at, Value mask) {
-    b.store(b.load(matrix, b.add(base, at), lanes, mask), copy, at, mask);
+  b.loop(count, 1, [&](Value r) {
+    Value from = b.at(base, r, matrix.stride());
+    Value to = b.at(b.index(0), r, spec.width);
+    b.vectorLoop(spec.width, lanes, [&](Value at, Value mask) {
+      b.store(b.load(matrix.memory, b.add(from, at), lanes, mask), copy,
+              b.add(to, at), mask);
+    });
   });
-  return {copy, b.index(0)};
+  return {copy, b.index(0), spec.width};
 }
 
 AttentionTiles::Keys AttentionTiles::forPanels(
@@ -117,9 +125,9 @@ void AttentionTiles::multiplyPanel(const PanelProduct &p) {
 void AttentionTiles::productTile(const PanelProduct &p, Value row, int64_t rows,
                                  Value isWhole) {
   GemmTile tile;
-  tile.a = p.a;
-  tile.aBase = b.at(p.aBase, row, spec.width);
-  tile.aRow = spec.width;
+  tile.a = p.a.memory;
+  tile.aBase = b.at(p.a.base, row, p.a.stride);
+  tile.aRow = p.a.stride;
   tile.b = p.panels;
   tile.bBase = b.at(b.index(0), p.panel, shape.panelSize);
   tile.padded = true;

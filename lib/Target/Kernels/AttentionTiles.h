@@ -9,6 +9,7 @@
 
 #include "AttentionMask.h"
 #include "GemmTile.h"
+#include "HeadRows.h"
 
 namespace weft {
 
@@ -18,15 +19,16 @@ public:
                  const AttentionShape &shape)
       : mask(b, spec, shape), b(b), spec(spec), shape(shape) {}
 
-  /// Packs the [keys, width] matrix at `base` into panels.
-  void packPanels(Value matrix, Value base, Value panels);
-  /// `rows` rows of `width` from `base` on, in f32: `matrix` itself, or a copy
-  /// in `copy`. What a tile broadcasts is not to be widened again for each
-  /// panel.
+  /// Packs the [keys, width] matrix of a kv head into panels.
+  void packPanels(const HeadRows &matrix, Value head, Value panels);
+  /// `count` rows of a head from `row` on, in f32: where they are, or a copy in
+  /// `copy`. What a tile broadcasts is not to be widened again for each panel.
   struct Rows {
     Value memory, base;
+    int64_t stride;
   };
-  Rows rowsInF32(Value matrix, Value base, int64_t rows, Value copy);
+  Rows rowsInF32(const HeadRows &matrix, Value head, Value row, int64_t count,
+                 Value copy);
   /// A run of keys, in panels but for their end; [0, 0) if there is none.
   struct Keys {
     Value begin, end;
@@ -46,7 +48,8 @@ public:
   /// then `mask` unless the tile sees the whole panel, then `last`.
   using RegisterFn = std::function<Value(Value sum, Value row, Value key)>;
   struct PanelProduct {
-    Value a, aBase, panels, panel, target, key, firstRow;
+    Rows a;
+    Value panels, panel, target, key, firstRow;
     int64_t rows, keys;
     RegisterFn finish, mask, last;
     std::function<void(Value row, int64_t rows)> seen, hidden;

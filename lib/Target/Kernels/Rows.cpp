@@ -6,7 +6,7 @@
 
 #include "weft/Target/Kernels.h"
 
-#include "KernelBuilder.h"
+#include "HeadRows.h"
 #include "MathExpansion.h"
 
 using namespace mlir;
@@ -126,42 +126,47 @@ func::FuncOp emitSoftmax(const KernelSite &site, ArrayRef<int64_t> shape) {
   return b.finish();
 }
 
-func::FuncOp emitRotary(const KernelSite &site, Type type,
-                        ArrayRef<int64_t> shape, bool adjoint) {
+func::FuncOp emitRotary(const KernelSite &site, const RotarySpec &spec) {
   KernelBuilder b(site);
   b.computeInF32();
-  int64_t size = shape[3], half = size / 2, positions = shape[2];
-  auto rows = MemRefType::get(shape, type);
-  auto table = MemRefType::get({positions, size}, type);
-  b.begin({rows, table, table, rows});
-  Value x = b.arg(0), cosines = b.arg(1), sines = b.arg(2), y = b.arg(3);
+  int64_t batch = spec.shape[0], heads = spec.shape[1];
+  int64_t positions = spec.shape[2], size = spec.shape[3], half = size / 2;
+  auto rows = [&](bool rowsFirst) {
+    return HeadRows::typeOf(batch, heads, positions, size, rowsFirst,
+                            spec.type);
+  };
+  auto table = MemRefType::get({positions, size}, spec.type);
+  b.begin({rows(spec.xRowsFirst), table, table, rows(spec.yRowsFirst)});
+  HeadRows x(b.arg(0), heads, positions, size, spec.xRowsFirst);
+  HeadRows y(b.arg(3), heads, positions, size, spec.yRowsFirst);
+  Value cosines = b.arg(1), sines = b.arg(2);
   int64_t lanes = std::min(passLanes(b, half), 2 * b.target.lanes);
-  auto rotateRow = [&](Value base, Value angle) {
+  auto rotateRow = [&](Value from, Value to, Value angle) {
     b.vectorLoop(half, lanes, [&](Value at, Value mask) {
       auto pair = [&](Value memory, Value start) {
         Value low = b.add(start, at), high = b.add(low, b.index(half));
         return std::pair(b.load(memory, low, lanes, mask),
                          b.load(memory, high, lanes, mask));
       };
-      auto [x1, x2] = pair(x, base);
+      auto [x1, x2] = pair(x.memory, from);
       auto [c1, c2] = pair(cosines, angle);
       auto [s1, s2] = pair(sines, angle);
       Value low, high;
-      if (adjoint) {
+      if (spec.adjoint) {
         low = b.fma(x1, c1, b.mul(x2, s2));
         high = b.fma(x2, c2, b.neg(b.mul(x1, s1)));
       } else {
         low = b.fma(x1, c1, b.neg(b.mul(x2, s1)));
         high = b.fma(x2, c2, b.mul(x1, s2));
       }
-      b.store(low, y, b.add(base, at), mask);
-      b.store(high, y, b.add(b.add(base, at), b.index(half)), mask);
+      b.store(low, y.memory, b.add(to, at), mask);
+      b.store(high, y.memory, b.add(b.add(to, at), b.index(half)), mask);
     });
   };
-  b.loop(shape[0] * shape[1], 1, [&](Value head) {
+  b.loop(batch * heads, 1, [&](Value head) {
     b.loop(positions, 1, [&](Value position) {
-      Value angle = b.at(b.index(0), position, size);
-      rotateRow(b.at(angle, head, positions * size), angle);
+      rotateRow(x.at(b, head, position), y.at(b, head, position),
+                b.at(b.index(0), position, size));
     });
   });
   return b.finish();

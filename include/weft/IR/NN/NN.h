@@ -58,6 +58,14 @@ inline bool isNarrowFloat(mlir::Type type) {
 /// the same position of the operands.
 bool isElementwise(mlir::Operation *op);
 
+/// True for rotary, attention and its gradient, whose kernels go through [B, H,
+/// S, D] tensors row by row; false for null.
+bool goesByRows(mlir::Operation *op);
+
+/// `op` as a transpose between [B, H, S, D] and [B, S, H, D]; null if it is
+/// none.
+TransposeOp swapOfHeads(mlir::Operation *op);
+
 /// The meaning of a unary or binary elementwise op on one element in double
 /// precision; `op` is the name without the dialect ("add"). Aborts on an
 /// unknown name.

@@ -31,18 +31,25 @@ def Prog_FusedOp
     The region's block arguments are the operands; it holds elementwise nn
     ops, broadcasts, constants and iotas, and ends in `prog.yield`. In front of
     that there may be one `nn.reduce`, which then is the only result. It may
-    begin with one `nn.contract` of the first two arguments.
+    begin with one `nn.contract` of the first two arguments. Or it holds one
+    `nn.rotary`, `nn.attention` or `nn.attention_grad`, whose operands are the
+    arguments in order and whose results are yielded in order, each of them as
+    it is or with its heads and rows transposed.
 
     Lifespan: made by `prog-fuse-regions`, consumed by `prog-lower`.
 
     Constraints: C1 block arguments have the operands' types; C2 yielded types
-    are the results' types; C3 all results have one shape.
+    are the results' types; C3 all results of a loop have one shape.
   }];
   let arguments = (ins Variadic<AnyRankedTensor>:$inputs);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
     $inputs attr-dict `:` functional-type($inputs, $results) $body
+  }];
+  let extraClassDeclaration = [{
+    /// The rotary, attention or gradient of attention in it; null for a loop.
+    ::mlir::Operation *getRowKernel();
   }];
   let hasVerifier = 1;
 }
