@@ -18,13 +18,16 @@
 //      (FuseRegionsReductions.cpp).
 //   6. A region takes in the last contraction that it reads
 //      (FuseRegionsContractions.cpp).
-//   7. Row kernels take in the transposes around them
+//   7. A loop of long arithmetic joins one close before it that reads the same
+//      (FuseRegionsSiblings.cpp).
+//   8. Row kernels take in the transposes around them
 //      (FuseRegionsTransposes.cpp).
 //
 // Every op computes what it did before on each element, so no bit changes.
 #include "FuseRegionsContractions.h"
 #include "FuseRegionsRecompute.h"
 #include "FuseRegionsReductions.h"
+#include "FuseRegionsSiblings.h"
 #include "FuseRegionsTransposes.h"
 #include "weft/Transforms/Passes.h"
 #include "llvm/ADT/SetVector.h"
@@ -351,6 +354,7 @@ static void fuse(Block &block, bool isAlone) {
     return;
   fuseReductions(block);
   fuseContractions(block, kMaxHoist);
+  fuseSiblings(block, kMaxHoist);
   fuseTransposes(block);
 }
 

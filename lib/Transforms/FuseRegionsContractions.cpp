@@ -54,9 +54,7 @@ static bool readsByRegister(prog::FusedOp region) {
   });
 }
 
-/// True if the arithmetic takes long. Beside a loop's memory it costs nothing,
-/// between two tiles it is waited for.
-static bool isHeavy(prog::FusedOp region) {
+bool isHeavy(prog::FusedOp region) {
   return llvm::any_of(
       region.getBody().front(),
       llvm::IsaPred<nn::ExpOp, nn::LogOp, nn::SinOp, nn::CosOp, nn::TanhOp,

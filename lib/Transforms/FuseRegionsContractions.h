@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The last step but one of prog-fuse-regions.
+// What contractions take in, a step of prog-fuse-regions.
 #ifndef WEFT_LIB_TRANSFORMS_FUSEREGIONSCONTRACTIONS_H
 #define WEFT_LIB_TRANSFORMS_FUSEREGIONSCONTRACTIONS_H
 
-#include "mlir/IR/Block.h"
+#include "weft/IR/Prog/Prog.h"
 
 namespace weft {
+
+/// True if the arithmetic takes long. Beside a loop's memory it costs nothing,
+/// between two tiles it is waited for.
+bool isHeavy(prog::FusedOp region);
 
 /// Moves into each region the contraction among its operands that comes last,
 /// if it is at most `farthest` ops in front: the region then runs on sums that

@@ -393,7 +393,8 @@ def FuseRegionsPass : Weft_ProgPass<"prog-fuse-regions"> {
     and runs on its sums in registers. A region with exp, log or the like does so
     only if nothing else reads the sums; one behind a contraction of bf16 only if
     it reads and writes at most 4 bytes of an element, since those sums come
-    faster than memory. Rotary, attention and its gradient take in transposes of
+    faster than memory. Of two loops with exp or the like close to each other the
+    second joins the first if it reads half of the same. Rotary, attention and its gradient take in transposes of
     heads and rows. Greedy in program order. No elementwise op is left outside of a
     region; no bit changes.
 
