@@ -67,6 +67,29 @@ static Value scaleByPower(KernelBuilder &b, Value p, Value n) {
   return b.mul(b.mul(p, power(half)), power(b.sub(n, half)));
 }
 
+/// True if one instruction makes p * 2^n or 0 of all lanes.
+static bool scalesByMask(KernelBuilder &b, Value x) {
+  auto type = dyn_cast<VectorType>(x.getType());
+  return b.target.hasAvx512 && type && type.getNumElements() == 16;
+}
+
+/// p * 2^n for whole n, 0 where `vanishes`, of 16 lanes of AVX-512.
+static Value scaleUnless(KernelBuilder &b, Value vanishes, Value p, Value n) {
+  auto flags = cast<VectorType>(vanishes.getType());
+  Value counts = arith::XOrIOp::create(
+      b, vanishes,
+      arith::ConstantOp::create(b, DenseElementsAttr::get(flags, true)));
+  Value mask = LLVM::BitcastOp::create(b, b.getI16Type(), counts);
+  constexpr int64_t currentRounding = 4;
+  Value rounding = LLVM::ConstantOp::create(
+      b, b.getI32Type(), b.getI32IntegerAttr(currentRounding));
+  StringRef name = "llvm.x86.avx512.mask.scalef.ps.512";
+  return LLVM::CallIntrinsicOp::create(
+             b, p.getType(), b.getStringAttr(name),
+             ValueRange{p, n, b.constantLike(p, 0.0), mask, rounding})
+      .getResult(0);
+}
+
 /// Rounds x * factor to the nearest integer: {as float, as i32}. Adding 1.5 *
 /// 2^23 leaves the integer in the low bits, so a NaN does no harm.
 static std::pair<Value, Value> nearest(KernelBuilder &b, Value x,
@@ -77,21 +100,34 @@ static std::pair<Value, Value> nearest(KernelBuilder &b, Value x,
   return {b.sub(shifted, magic), integer};
 }
 
-Value expandExp(KernelBuilder &b, Value x) {
-  if (!isF32(x))
-    return math::ExpOp::create(b, x);
-  // What rounds to 0 is not computed: masked scores are -inf, and producing a
-  // denormal to round it costs some CPUs a microcode assist.
-  Value zero = b.constantLike(x, 0.0);
-  Value vanishes = b.less(x, b.constantLike(x, -103.972));
-  x = b.select(vanishes, zero, clampAbove(b, x, 89.0));
+/// exp(x) is p * 2^n, n as float and as integer.
+struct ExpParts {
+  Value p, n, integer;
+};
+static ExpParts expParts(KernelBuilder &b, Value x) {
   auto [n, integer] = nearest(b, x, 1.44269504);
   Value r = b.fma(n, b.constantLike(x, -0.693145751953125), x);
   r = b.fma(n, b.constantLike(x, -1.42860682e-6), r);
   Value q = polynomial(
       b, r, {0.5, 0.166665182, 0.0416664295, 0.00836898386, 0.00139381969});
   Value p = b.add(b.fma(b.mul(r, r), q, r), b.constantLike(x, 1.0));
-  return b.select(vanishes, zero, scaleByPower(b, p, integer));
+  return {p, n, integer};
+}
+
+Value expandExp(KernelBuilder &b, Value x) {
+  if (!isF32(x))
+    return math::ExpOp::create(b, x);
+  // What rounds to 0 is not computed: masked scores are -inf, and producing a
+  // denormal to round it costs some CPUs a microcode assist.
+  Value vanishes = b.less(x, b.constantLike(x, -103.972));
+  x = clampAbove(b, x, 89.0);
+  if (scalesByMask(b, x)) {
+    ExpParts parts = expParts(b, x);
+    return scaleUnless(b, vanishes, parts.p, parts.n);
+  }
+  Value zero = b.constantLike(x, 0.0);
+  ExpParts parts = expParts(b, b.select(vanishes, zero, x));
+  return b.select(vanishes, zero, scaleByPower(b, parts.p, parts.integer));
 }
 
 Value expandLog(KernelBuilder &b, Value x) {
