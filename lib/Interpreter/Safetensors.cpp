@@ -139,28 +139,75 @@ static llvm::Expected<Tensor> readTensor(StringRef path, StringRef name,
   return tensor;
 }
 
-static llvm::Error readFile(StringRef path, TensorMap &tensors) {
+namespace {
+/// A file that is there in full: its entries, and the bytes behind the header.
+struct OpenFile {
+  std::unique_ptr<llvm::MemoryBuffer> buffer; // mapped: read where looked at
+  llvm::json::Object entries;
+  StringRef data;
+};
+} // namespace
+
+static llvm::Error cutOff(StringRef path, uint64_t size,
+                          const llvm::Twine &expected) {
+  return llvm::createStringError(
+      "\"" + path + "\" is cut off or no safetensors file: got " +
+      llvm::Twine(size) + " bytes, expected " + expected);
+}
+
+/// Where the last entry ends, in bytes behind the header.
+static llvm::Expected<int64_t> lengthOf(StringRef path,
+                                        const llvm::json::Object &entries) {
+  int64_t length = 0;
+  for (const auto &[name, value] : entries) {
+    const llvm::json::Object *entry = value.getAsObject();
+    if (!entry)
+      return damaged(path, "entry \"" + StringRef(name) + "\" is no object");
+    const llvm::json::Array *offsets = entry->getArray("data_offsets");
+    if (!offsets || offsets->size() != 2 || !offsets->back().getAsInteger())
+      return damaged(path, "entry \"" + StringRef(name) + "\" is incomplete");
+    length = std::max(length, *offsets->back().getAsInteger());
+  }
+  return length;
+}
+
+static llvm::Expected<OpenFile> openFile(StringRef path) {
   auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false,
                                             /*RequiresNullTerminator=*/false);
   if (!buffer)
     return llvm::createStringError(
         "\"" + path + "\" cannot be read: " + buffer.getError().message());
   StringRef bytes = (*buffer)->getBuffer();
-  uint64_t length = bytes.size() < 8 ? 0 : load<uint64_t>(bytes.data());
-  if (bytes.size() < 8 || length > bytes.size() - 8)
-    return damaged(path, "it is cut off");
-  auto header = llvm::json::parse(bytes.substr(8, length));
+  if (bytes.size() < 8)
+    return cutOff(path, bytes.size(), "at least 8");
+  uint64_t headerBytes = load<uint64_t>(bytes.data());
+  if (headerBytes > bytes.size() - 8)
+    return cutOff(path, bytes.size(),
+                  llvm::Twine(headerBytes) + " behind the first 8");
+  auto header = llvm::json::parse(bytes.substr(8, headerBytes));
   if (!header)
     return damaged(path, llvm::toString(header.takeError()));
   if (!header->getAsObject())
     return damaged(path, "its header is not an object");
-  for (const auto &[name, entry] : *header->getAsObject()) {
-    if (StringRef(name) == "__metadata__")
-      continue;
-    if (!entry.getAsObject())
-      return damaged(path, "entry \"" + StringRef(name) + "\" is no object");
-    auto tensor = readTensor(path, name, *entry.getAsObject(),
-                             bytes.drop_front(8 + length));
+  OpenFile file{std::move(*buffer), std::move(*header->getAsObject()),
+                bytes.drop_front(8 + headerBytes)};
+  file.entries.erase("__metadata__");
+  llvm::Expected<int64_t> length = lengthOf(path, file.entries);
+  if (!length)
+    return length.takeError();
+  if (*length > static_cast<int64_t>(file.data.size()))
+    return cutOff(
+        path, bytes.size(),
+        llvm::Twine(8 + headerBytes + static_cast<uint64_t>(*length)));
+  return file;
+}
+
+static llvm::Error readFile(StringRef path, TensorMap &tensors) {
+  llvm::Expected<OpenFile> file = openFile(path);
+  if (!file)
+    return file.takeError();
+  for (const auto &[name, entry] : file->entries) {
+    auto tensor = readTensor(path, name, *entry.getAsObject(), file->data);
     if (!tensor)
       return tensor.takeError();
     tensors[name.str()] = std::move(*tensor);
@@ -168,20 +215,33 @@ static llvm::Error readFile(StringRef path, TensorMap &tensors) {
   return llvm::Error::success();
 }
 
-llvm::Expected<TensorMap> interpreter::readSafetensors(StringRef path) {
-  TensorMap tensors;
-  if (!llvm::sys::fs::is_directory(path)) {
-    if (llvm::Error error = readFile(path, tensors))
-      return error;
-    return tensors;
-  }
+/// A file itself, or the `.safetensors` files of a folder, sorted.
+static std::vector<std::string> filesOf(StringRef path) {
+  if (!llvm::sys::fs::is_directory(path))
+    return {path.str()};
+  std::vector<std::string> files;
   std::error_code code;
   for (llvm::sys::fs::directory_iterator it(path, code), end;
        it != end && !code; it.increment(code))
     if (StringRef(it->path()).ends_with(".safetensors"))
-      if (llvm::Error error = readFile(it->path(), tensors))
-        return error;
+      files.push_back(it->path());
+  llvm::sort(files);
+  return files;
+}
+
+llvm::Expected<TensorMap> interpreter::readSafetensors(StringRef path) {
+  TensorMap tensors;
+  for (const std::string &file : filesOf(path))
+    if (llvm::Error error = readFile(file, tensors))
+      return error;
   return tensors;
+}
+
+llvm::Error interpreter::checkSafetensors(StringRef path) {
+  llvm::Error errors = llvm::Error::success();
+  for (const std::string &file : filesOf(path))
+    errors = llvm::joinErrors(std::move(errors), openFile(file).takeError());
+  return errors;
 }
 
 llvm::Error interpreter::writeSafetensors(StringRef path,

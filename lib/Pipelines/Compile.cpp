@@ -8,12 +8,15 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include "weft/Interpreter/Safetensors.h"
 #include "weft/Interpreter/VerifyNumerics.h"
 #include "weft/Pipelines/Artefact.h"
 #include "weft/Pipelines/Pipelines.h"
 #include "weft/Target/Program.h"
 #include "weft/Transforms/Passes.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 
 using namespace mlir;
@@ -72,6 +75,34 @@ OwningOpRef<ModuleOp> readModel(MLIRContext &context,
 OwningOpRef<ModuleOp> readPhase(MLIRContext &context, llvm::StringRef directory,
                                 Phase phase) {
   return readModule(context, join(directory, irName(phase)));
+}
+
+/// Refuses a model folder that was not written or copied as a whole. No value
+/// of a weight is needed here, but the program that is made needs them all. A
+/// file that is absent is no fault.
+static LogicalResult checkModelFiles(MLIRContext &context,
+                                     llvm::StringRef directory) {
+  llvm::Error errors = llvm::Error::success();
+  std::string config = join(directory, "config.json");
+  if (auto file = llvm::MemoryBuffer::getFile(config)) {
+    auto parsed = llvm::json::parse((*file)->getBuffer());
+    if (!parsed)
+      errors = llvm::joinErrors(
+          std::move(errors),
+          llvm::createStringError("\"" + config + "\" is cut off or no JSON: " +
+                                  llvm::toString(parsed.takeError())));
+  }
+  std::string weights = join(directory, "weights");
+  if (llvm::sys::fs::is_directory(weights))
+    errors = llvm::joinErrors(std::move(errors),
+                              interpreter::checkSafetensors(weights));
+  bool isWhole = true;
+  llvm::handleAllErrors(std::move(errors), [&](const llvm::ErrorInfoBase &e) {
+    isWhole = false;
+    emitError(UnknownLoc::get(&context), e.message()).attachNote()
+        << "export the model again, or copy \"" << directory << "\" again";
+  });
+  return success(isWhole);
 }
 
 using Chapter = void (*)(OpPassManager &, const Config &);
@@ -243,7 +274,7 @@ CompileStatus compileModel(MLIRContext &context, const CompileJob &job,
     TimingScope scope = nested(job.timing, "parse");
     module = readModel(context, job.model);
   }
-  if (!module)
+  if (!module || failed(checkModelFiles(context, job.model)))
     return CompileStatus::BadModel;
   StagedArtefact artefact(job.output);
   if (llvm::Error error = artefact.create()) {

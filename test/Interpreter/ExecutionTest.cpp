@@ -7,6 +7,7 @@
 #include "llvm/Support/FileSystem.h"
 #include "gtest/gtest.h"
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 
 using namespace weft;
@@ -206,6 +207,32 @@ TEST(Files, SafetensorsGoThereAndBack) {
   auto read = readSafetensors(path);
   ASSERT_TRUE(bool(read));
   EXPECT_TRUE(*read == tensors);
+  llvm::sys::fs::remove(path);
+}
+
+/// The header says how long the file is; one byte less is missed.
+TEST(Files, CutSafetensorsAreRefused) {
+  TensorMap tensors;
+  tensors["first"] = real({2}, {1, 2});
+  tensors["last"] = whole({1}, {3});
+  std::string path = testing::TempDir() + "weft-cut.safetensors";
+  ASSERT_FALSE(bool(writeSafetensors(path, tensors)));
+  EXPECT_FALSE(bool(checkSafetensors(path)));
+  uint64_t size = 0;
+  ASSERT_FALSE(llvm::sys::fs::file_size(path, size));
+  std::string expected = std::to_string(size);
+  for (uint64_t left = size; left-- > 0;) {
+    std::filesystem::resize_file(path, left);
+    if (left < 8)
+      expected = "at least 8";
+    else if (left < size - 16)
+      expected = std::to_string(size - 16 - 8) + " behind the first 8";
+    std::string message = llvm::toString(checkSafetensors(path));
+    EXPECT_EQ(message,
+              "\"" + path + "\" is cut off or no safetensors file: got " +
+                  std::to_string(left) + " bytes, expected " + expected);
+    EXPECT_EQ(llvm::toString(readSafetensors(path).takeError()), message);
+  }
   llvm::sys::fs::remove(path);
 }
 

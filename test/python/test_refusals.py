@@ -52,6 +52,25 @@ def test_no_model(tmp_path: Path) -> None:
     assert 'is no exported model: it has no "model.mlir"' in run.stderr
 
 
+CUT = {
+    "config.json": (100, "is cut off or no JSON: "),
+    "weights/model.safetensors": (5000, "is cut off or no safetensors file: got 5000 bytes, expected "),
+}
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_truncated_model(name: str, tiny: Exported, tmp_path: Path) -> None:
+    size, message = CUT[name]
+    model = shutil.copytree(tiny.folder, tmp_path / "model")
+    (model / name).write_bytes((model / name).read_bytes()[:size])
+    run = _weft("compile", model, "-o", tmp_path / "art")
+    assert (run.returncode, run.stdout) == (INPUT, "")
+    assert run.stderr.startswith(f'error: "{model / name}" {message}')
+    assert run.stderr.endswith(f'\nnote: export the model again, or copy "{model}" again\n')
+    assert len(run.stderr.splitlines()) == 2
+    assert not (tmp_path / "art").exists()
+
+
 @pytest.fixture(scope="module")
 def artefact(tiny: Exported, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("artefact")

@@ -16,6 +16,10 @@ namespace weft::interpreter {
 /// lacks.
 llvm::Expected<TensorMap> readSafetensors(llvm::StringRef path);
 
+/// Fails if a file, or one of a folder's, is shorter than its header says.
+/// Reads headers only: any element type will do.
+llvm::Error checkSafetensors(llvm::StringRef path);
+
 /// Writes `tensors` in the order of their names, rounded to their kinds.
 llvm::Error writeSafetensors(llvm::StringRef path, const TensorMap &tensors);
 
