@@ -10,6 +10,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include <map>
 
 using namespace weft;
 using llvm::StringRef;
@@ -61,13 +62,23 @@ weft::nearest(StringRef name, llvm::ArrayRef<std::string> candidates) {
 }
 
 namespace {
+/// Line and column, from 1.
+using Place = std::pair<unsigned, unsigned>;
+
+/// A text as TOML. Numbers that 64 bits can't hold, for which toml++ gives up,
+/// are 0 in the table and kept as they were written.
+struct Document {
+  toml::parse_result parsed;
+  std::map<Place, std::string> oversized;
+};
+
 /// One walk over a TOML document that writes into a config.
 class Reader {
 public:
   Reader(Config &config, Errors &errors, StringRef origin, bool hasLines)
       : config(config), errors(errors), origin(origin), hasLines(hasLines) {}
 
-  void read(const toml::table &document);
+  void read(Document document);
 
 private:
   std::string place(const toml::source_region &source) const {
@@ -81,13 +92,51 @@ private:
   }
   void readSection(StringRef section, const toml::table &table);
   bool hasOnlyTexts(const ConfigKey &key, const toml::node &node);
+  std::optional<std::string> takeOversized(const toml::node &node);
 
   Config &config;
   Errors &errors;
+  std::map<Place, std::string> oversized;
   StringRef origin;
   bool hasLines;
 };
 } // namespace
+
+/// The bytes of the number that ends in front of `end`.
+static StringRef numberBefore(StringRef text, toml::source_position end) {
+  for (unsigned line = 1; line < end.line; ++line)
+    text = text.split('\n').second;
+  size_t length = 0;
+  for (unsigned column = 1; column < end.column && length < text.size();
+       ++column) // columns count characters
+    while (++length < text.size() && (text[length] & 0xC0) == 0x80)
+      ;
+  StringRef before = text.take_front(length);
+  size_t begin = before.find_last_not_of("+-._0123456789abcdefoxABCDEF");
+  return before.drop_front(begin == StringRef::npos ? 0 : begin + 1);
+}
+
+static Document parseToml(std::string text) {
+  Document document{toml::parse(text), {}};
+  while (!document.parsed) {
+    StringRef why(document.parsed.error().description());
+    bool isOversized = why.ends_with("not representable in 64 bits") ||
+                       (why.contains("floating-point") &&
+                        why.ends_with("could not be interpreted as a value"));
+    toml::source_position end = document.parsed.error().source().begin;
+    StringRef number = numberBefore(text, end);
+    if (!isOversized || number.empty())
+      break;
+    unsigned column = end.column - static_cast<unsigned>(number.size());
+    document.oversized[{end.line, column}] = number.str();
+    // As wide as it was: no place behind it moves.
+    size_t offset = number.data() - text.data();
+    text.replace(offset, number.size(), std::string(number.size(), ' '));
+    text[offset] = '0';
+    document.parsed = toml::parse(text);
+  }
+  return document;
+}
 
 static std::string withSuggestion(std::string message, StringRef name,
                                   llvm::ArrayRef<std::string> candidates) {
@@ -96,12 +145,13 @@ static std::string withSuggestion(std::string message, StringRef name,
   return message;
 }
 
-void Reader::read(const toml::table &document) {
+void Reader::read(Document document) {
+  oversized = std::move(document.oversized);
   std::vector<std::string> sections;
   for (const ConfigKey &key : configKeys())
     if (sections.empty() || sections.back() != key.section)
       sections.push_back(key.section.str());
-  for (const auto &[name, node] : document) {
+  for (const auto &[name, node] : document.parsed.table()) {
     if (!llvm::is_contained(sections, name.str()))
       fail(name.source(),
            withSuggestion(
@@ -116,6 +166,22 @@ void Reader::read(const toml::table &document) {
     else
       readSection(name.str(), *node.as_table());
   }
+  // What is in a list, or of no known key.
+  for (const auto &[at, number] : oversized) {
+    toml::source_position position{at.first, at.second};
+    fail({position, position, nullptr}, "the number is out of range: got " +
+                                            number +
+                                            ", expected one of 64 bits");
+  }
+}
+
+// The text of a value that is no number for being too large; it is then said.
+std::optional<std::string> Reader::takeOversized(const toml::node &node) {
+  toml::source_position begin = node.source().begin;
+  auto number = oversized.extract({begin.line, begin.column});
+  if (number.empty())
+    return std::nullopt;
+  return std::move(number.mapped());
 }
 
 // The lines of an open table, each of which has a place of its own.
@@ -154,6 +220,10 @@ void Reader::readSection(StringRef section, const toml::table &table) {
     }
     if (!hasOnlyTexts(*key, node))
       continue;
+    if (std::optional<std::string> number = takeOversized(node)) {
+      fail(node.source(), outOfRange(*key, *number));
+      continue;
+    }
     if (auto message = assignValue(*key, config, node, origin))
       fail(node.source(), *message);
     config.origins[key->dotted()] = place(node.source());
@@ -209,12 +279,13 @@ static void applyAssignment(StringRef assignment, StringRef origin,
   // that was no TOML at all.
   Errors best;
   for (const std::string &text : {value.str(), quoted(value)}) {
-    toml::parse_result parsed = toml::parse(key.str() + " = " + text);
-    if (!parsed)
+    Document document = parseToml(key.str() + " = " + text);
+    if (!document.parsed)
       continue;
     Errors attempt;
     Config changed = config;
-    Reader(changed, attempt, origin, /*hasLines=*/false).read(parsed.table());
+    Reader(changed, attempt, origin, /*hasLines=*/false)
+        .read(std::move(document));
     if (attempt.empty()) {
       config = std::move(changed);
       return;
@@ -244,14 +315,14 @@ weft::parseConfig(StringRef text, StringRef file,
                   llvm::ArrayRef<std::string> overrides) {
   Config config = defaultConfig();
   Errors errors;
-  toml::parse_result parsed = toml::parse(std::string_view(text));
-  if (!parsed) {
-    toml::source_position at = parsed.error().source().begin;
-    return failure(llvm::formatv("{0}:{1}:{2}: error: not TOML: {3}", file,
-                                 at.line, at.column,
-                                 StringRef(parsed.error().description())));
+  Document document = parseToml(text.str());
+  if (!document.parsed) {
+    toml::source_position at = document.parsed.error().source().begin;
+    return failure(llvm::formatv(
+        "{0}:{1}:{2}: error: not TOML: {3}", file, at.line, at.column,
+        StringRef(document.parsed.error().description())));
   }
-  Reader(config, errors, file, /*hasLines=*/true).read(parsed.table());
+  Reader(config, errors, file, /*hasLines=*/true).read(std::move(document));
   for (const std::string &assignment : overrides)
     applyAssignment(assignment, "--set " + assignment, config, errors);
   if (!errors.empty())

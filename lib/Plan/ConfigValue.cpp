@@ -258,6 +258,41 @@ std::string weft::formatValue(const ConfigKey &key, const Config &config) {
   return std::visit(Format(), key.field(const_cast<Config &>(config)));
 }
 
+static bool isInRange(const ConfigKey &key, ConfigField field) {
+  std::optional<double> number = std::visit(NumberOf(), field);
+  // Not "<": a number that is NaN is out of every range.
+  if (number && !(*number >= key.minimum))
+    return false;
+  if (number && key.section == "mesh")
+    return *number != 0; // the largest is resolveMesh's, which sees all axes
+  return key.interval.empty() ||
+         llvm::all_of(std::visit(NumbersOf(), field), [&](double each) {
+           return isInside(key.interval, each);
+         });
+}
+
+/// The numbers that a key takes.
+static std::string rangeOf(const ConfigKey &key) {
+  Config scratch;
+  ConfigField field = key.field(scratch);
+  if (key.section == "mesh")
+    return "a size from 1 to " + std::to_string(kMaxRanks) +
+           ", or -1 for what is left of the world size";
+  if (!key.interval.empty())
+    return (std::holds_alternative<std::vector<double> *>(field)
+                ? "numbers in "
+                : "a number in ") +
+           key.interval.str();
+  if (std::visit(NumberOf(), field))
+    return "at least " + formatNumber(key.minimum);
+  return "one of 64 bits";
+}
+
+std::string weft::outOfRange(const ConfigKey &key, StringRef value) {
+  return "key \"" + key.dotted() + "\" is out of range: got " + value.str() +
+         ", expected " + rangeOf(key);
+}
+
 static bool matchesWord(StringRef words, StringRef value) {
   for (StringRef word : llvm::split(words, '|')) {
     word = word.trim();
@@ -309,22 +344,8 @@ std::optional<std::string> weft::assignValue(const ConfigKey &key,
   std::string text = formatValue(key, config);
   StringRef value = StringRef(text).trim('"');
   std::optional<double> number = std::visit(NumberOf(), field);
-  bool isMesh = key.section == "mesh";
-  // Not "<": a number that is NaN is out of every range.
-  if (number && (!(*number >= key.minimum) || (isMesh && *number == 0)))
-    return "key \"" + key.dotted() + "\" is out of range: got " + text +
-           ", expected " +
-           (isMesh ? "a size from 1, or -1 for what is left of the world size"
-                   : "at least " + formatNumber(key.minimum));
-  if (!key.interval.empty())
-    for (double each : std::visit(NumbersOf(), field))
-      if (!isInside(key.interval, each))
-        return "key \"" + key.dotted() + "\" is out of range: got " + text +
-               ", expected " +
-               (std::holds_alternative<std::vector<double> *>(field)
-                    ? "numbers in "
-                    : "a number in ") +
-               key.interval.str();
+  if (!isInRange(key, field))
+    return outOfRange(key, text);
   // Counts beside words are checked by their minimum.
   bool isCount = number && std::holds_alternative<WordOrCount *>(field);
   if (!isCount)

@@ -17,6 +17,10 @@ std::optional<std::string> assignValue(const ConfigKey &key, Config &config,
                                        const toml::node &node,
                                        llvm::StringRef origin);
 
+/// The message, without place, about a number outside of the key's range;
+/// `value` is as it was written.
+std::string outOfRange(const ConfigKey &key, llvm::StringRef value);
+
 /// What a node is, in a message: "a table", "an integer".
 llvm::StringRef nameOf(const toml::node &node);
 

@@ -146,10 +146,25 @@ static const BadConfig badConfigs[] = {
      "expected an integer"},
     {"[mesh]\ntp = 0\n",
      "weft.toml:2:6: error: key \"mesh.tp\" is out of range: got 0, expected a "
-     "size from 1, or -1 for what is left of the world size"},
+     "size from 1 to 65536, or -1 for what is left of the world size"},
+    // Numbers that 64 bits can't hold, as they were written.
+    {"[mesh]\ntpp = 2\ntp = 99_999_999_999_999_999_999 # many\n",
+     "weft.toml:2:1: error: unknown key \"tpp\" in [mesh]; did you mean "
+     "\"tp\"?\n"
+     "weft.toml:3:6: error: key \"mesh.tp\" is out of range: got "
+     "99_999_999_999_999_999_999, expected a size from 1 to 65536, or -1 for "
+     "what is left of the world size"},
+    {"[optimizer]\nlr = 1e999\nwarmup_steps = -99999999999999999999",
+     "weft.toml:2:6: error: key \"optimizer.lr\" is out of range: got 1e999, "
+     "expected a number in [0, inf)\n"
+     "weft.toml:3:16: error: key \"optimizer.warmup_steps\" is out of range: "
+     "got -99999999999999999999, expected at least 0"},
+    {"[optimizer]\nbetas = [99999999999999999999, 0.9]\n",
+     "weft.toml:2:10: error: the number is out of range: got "
+     "99999999999999999999, expected one of 64 bits"},
     {"[optimizer]\nlr = -1.5\n",
      "weft.toml:2:6: error: key \"optimizer.lr\" is out of range: got -1.5, "
-     "expected at least 0"},
+     "expected a number in [0, inf)"},
     {"[optimizer]\nbetas = [0.9, 1.0]\n",
      "weft.toml:2:9: error: key \"optimizer.betas\" is out of range: got [0.9, "
      "1], expected numbers in [0, 1)"},
@@ -161,7 +176,7 @@ static const BadConfig badConfigs[] = {
      "1000000, expected a number in [1, 65536]"},
     {"[optimizer]\nlr = nan\n",
      "weft.toml:2:6: error: key \"optimizer.lr\" is out of range: got nan, "
-     "expected at least 0"},
+     "expected a number in [0, inf)"},
     {"[optimizer]\nbetas = [0.9]\n",
      "weft.toml:2:9: error: key \"optimizer.betas\" has the wrong type: got a "
      "list, expected a list of two numbers"},
@@ -220,6 +235,10 @@ TEST(Config, bad_sets_name_themselves) {
   EXPECT_EQ(errorsOf("", {"mesh.tp=two"}),
             "--set mesh.tp=two: error: key \"mesh.tp\" has the wrong type: got "
             "a string, expected an integer");
+  EXPECT_EQ(errorsOf("", {"mesh.tp=99999999999999999999"}),
+            "--set mesh.tp=99999999999999999999: error: key \"mesh.tp\" is out "
+            "of range: got 99999999999999999999, expected a size from 1 to "
+            "65536, or -1 for what is left of the world size");
   EXPECT_EQ(errorsOf("", {"mesh.tp"}),
             "--set mesh.tp: error: expected section.key=value after --set");
   EXPECT_EQ(errorsOf("", {"mesh.pp=2"}),
