@@ -124,6 +124,15 @@ static fs::path executableFolder() {
   return fs::read_symlink("/proc/self/exe", failed).parent_path();
 }
 
+/// Whether a communicator lies in a library of its own.
+static bool isProvided(const std::string &kind) {
+  return kind == "gloo" || kind == "nccl";
+}
+
+static std::string providerFile(const std::string &kind) {
+  return "libweft_" + kind + ".so";
+}
+
 std::string weft::findProvider(const std::string &fileName,
                                const std::vector<std::string> &libraryFolders) {
   std::vector<fs::path> folders{executableFolder() / "lib",
@@ -147,10 +156,22 @@ std::string weft::findProvider(const std::string &fileName,
               "set WEFT_LIB_PATH to the folder that holds it");
 }
 
+bool weft::isCommunicatorName(const std::string &name) {
+  return name == "auto" || name == "shared_memory" || isProvided(name);
+}
+
+void weft::checkCommunicator(const std::string &kind,
+                             const std::vector<std::string> &libraryFolders) {
+  if (!isCommunicatorName(kind))
+    throw Error(ExitCode::Usage, "communicator is unknown: got " + quote(kind) +
+                                     ", expected " + communicatorNames);
+  if (isProvided(kind))
+    findProvider(providerFile(kind), libraryFolders);
+}
+
 static std::unique_ptr<Communicator> loadProvider(const std::string &kind,
                                                   const Bootstrap &bootstrap) {
-  std::string path =
-      findProvider("libweft_" + kind + ".so", bootstrap.libraryFolders);
+  std::string path = findProvider(providerFile(kind), bootstrap.libraryFolders);
   // Kept for the life of the process: LibTorch does not like to be unloaded.
   void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   void *factory = library ? dlsym(library, communicatorFactoryName) : nullptr;
@@ -248,9 +269,6 @@ std::unique_ptr<Communicator> weft::makeCommunicator(const std::string &kind,
     return makeHierarchical(bootstrap, sharedBytes);
   if (kind == "auto" || kind == "shared_memory")
     return makeSharedMemory(bootstrap, sharedBytes);
-  if (kind == "gloo" || kind == "nccl")
-    return loadProvider(kind, bootstrap);
-  throw Error(ExitCode::Usage,
-              "communicator is unknown: got " + quote(kind) +
-                  ", expected auto, shared_memory, gloo or nccl");
+  checkCommunicator(kind, bootstrap.libraryFolders);
+  return loadProvider(kind, bootstrap);
 }

@@ -48,6 +48,13 @@ static void setOrder(TrainOptions &options, const std::string &value) {
   options.order = value == "shuffled" ? Order::Shuffled : Order::Sequential;
 }
 
+static void setCommunicator(TrainOptions &options, const std::string &value) {
+  if (!isCommunicatorName(value))
+    throw Error(ExitCode::Usage, "is unknown: got " + quote(value) +
+                                     ", expected " + communicatorNames);
+  options.communicator = value;
+}
+
 static const std::vector<OptionEntry> &table() {
   using O = TrainOptions;
   static const std::vector<OptionEntry> entries = {
@@ -69,8 +76,7 @@ static const std::vector<OptionEntry> &table() {
        text(&O::dump)},
       {"--profile", "FILE", "write where the time of a step goes, print it too",
        text(&O::profile)},
-      {"--communicator", "NAME", "auto, shared_memory, gloo or nccl",
-       text(&O::communicator)},
+      {"--communicator", "NAME", communicatorNames, setCommunicator},
       {"--run-id", "ID", "tells runs at one address apart", text(&O::runId)},
       {"--timeout", "SECONDS", "how long to wait for a peer (default: 600)",
        number<double>(&O::timeoutSeconds, 0)},

@@ -59,6 +59,34 @@ TEST_F(Ending, a_bad_input_file_is_named_once) {
   EXPECT_EQ(run.errors().rfind("error: ", 0), 0u) << run.errors();
 }
 
+TEST_F(Ending, an_unknown_communicator_is_named_once) {
+  for (const Strings &ranks : {Strings{"--spawn", "4"}, Strings{}}) {
+    TrainRun run("toy-4", inputs() + ranks +
+                              Strings{"--steps=1", "--communicator", "smoke"});
+    EXPECT_EQ(run.wait(), 2);
+    EXPECT_EQ(
+        run.errors(),
+        "error: option --communicator is unknown: got \"smoke\", expected "
+        "auto, shared_memory, gloo or nccl\n");
+  }
+}
+
+/// A copy of `train` has no libraries beside it.
+TEST_F(Ending, a_missing_provider_is_named_once) {
+  std::filesystem::copy_file(TRAIN_PATH, path("train"));
+  TrainRun run("toy-2",
+               inputs() +
+                   Strings{"--steps=1", "--spawn=2", "--communicator=gloo"},
+               {}, path("train"));
+  EXPECT_EQ(run.wait(), 3);
+  EXPECT_EQ(run.errors().rfind("error: provider library \"libweft_gloo.so\" is "
+                               "not found: looked in ",
+                               0),
+            0u)
+      << run.errors();
+  EXPECT_EQ(count(run.errors(), "is not found"), 1) << run.errors();
+}
+
 TEST_F(Ending, a_program_that_is_cut_off_is_refused) {
   std::string whole = readFile(PROGRAM_DIR "/toy-1.so");
   write("cut.so", whole.substr(0, whole.size() - 4000));

@@ -28,9 +28,9 @@ static std::string freshFile() {
 }
 
 TrainRun::TrainRun(const std::string &program, const Strings &arguments,
-                   const Strings &environment)
+                   const Strings &environment, const std::string &executable)
     : outputPath(freshFile()), errorPath(freshFile()) {
-  Strings words = Strings{TRAIN_PATH} + arguments;
+  Strings words = Strings{executable} + arguments;
   // Of two entries the first counts.
   Strings variables =
       environment + Strings{"WEFT_PROGRAM=" PROGRAM_DIR "/" + program + ".so"};

@@ -28,9 +28,10 @@ std::string readFile(const std::string &path);
 class TrainRun {
 public:
   /// Starts `train` on PROGRAM_DIR/<program>.so with no launcher variables but
-  /// the given NAME=value entries.
+  /// the given NAME=value entries. `executable` may be a copy elsewhere.
   TrainRun(const std::string &program, const Strings &arguments,
-           const Strings &environment = {});
+           const Strings &environment = {},
+           const std::string &executable = TRAIN_PATH);
   ~TrainRun();
   /// The exit code, or -signal.
   int wait();

@@ -79,6 +79,12 @@ static int runThreads(const Program &program, const TrainOptions &options) {
   return result;
 }
 
+static const std::string &communicatorOf(const Program &program,
+                                         const TrainOptions &options) {
+  return options.communicator.empty() ? program.descriptor.communicator
+                                      : options.communicator;
+}
+
 static int spawn(const TrainOptions &options, int argc, char **argv) {
   std::vector<std::string> arguments{fs::read_symlink("/proc/self/exe")};
   for (int i = 1; i < argc; ++i) {
@@ -88,7 +94,10 @@ static int spawn(const TrainOptions &options, int argc, char **argv) {
     else if (!argument.starts_with("--spawn="))
       arguments.push_back(argument);
   }
-  checkInputs(loadProgram(programPath()), options, options.spawn);
+  Program program = loadProgram(programPath());
+  checkCommunicator(communicatorOf(program, options),
+                    program.descriptor.libraries);
+  checkInputs(program, options, options.spawn);
   LaunchOptions launch;
   launch.numRanks = options.spawn;
   launch.runId = options.runId;
@@ -120,11 +129,9 @@ static int run(int argc, char **argv) {
     bootstrap.runId = options.runId;
   if (options.timeoutSeconds > 0)
     bootstrap.timeoutSeconds = options.timeoutSeconds;
-  const std::string &kind = options.communicator.empty()
-                                ? program.descriptor.communicator
-                                : options.communicator;
-  std::unique_ptr<Communicator> communicator = makeCommunicator(
-      kind, bootstrap, Executor::sharedBytes(program.descriptor));
+  std::unique_ptr<Communicator> communicator =
+      makeCommunicator(communicatorOf(program, options), bootstrap,
+                       Executor::sharedBytes(program.descriptor));
   return runRank(program, *communicator, options);
 }
 

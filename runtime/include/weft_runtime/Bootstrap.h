@@ -57,10 +57,20 @@ std::optional<std::string> processEnvironment(const std::string &name);
 /// host. Throws Error(Usage) naming a variable that is missing or no number.
 Bootstrap readBootstrap(const Environment &environment);
 
-/// Makes the communicator called `kind`: auto | shared_memory | gloo | nccl;
-/// auto is shared_memory inside a host and gloo across. A world of one needs no
-/// peer and gets a communicator without any. `sharedBytes` is what the run will
-/// allocate() in all.
+/// The communicators, as messages list them.
+inline constexpr const char *communicatorNames =
+    "auto, shared_memory, gloo or nccl";
+bool isCommunicatorName(const std::string &name);
+
+/// What can be said before there are ranks: throws Error(Usage) if no
+/// communicator is called `kind`, Error(InputFile) if its provider library is
+/// not found.
+void checkCommunicator(const std::string &kind,
+                       const std::vector<std::string> &libraryFolders);
+
+/// Makes the communicator called `kind`: auto is shared_memory inside a host
+/// and gloo across. A world of one needs no peer and gets a communicator
+/// without any. `sharedBytes` is what the run will allocate() in all.
 std::unique_ptr<Communicator> makeCommunicator(const std::string &kind,
                                                const Bootstrap &bootstrap,
                                                int64_t sharedBytes);
