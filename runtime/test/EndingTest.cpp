@@ -87,6 +87,14 @@ TEST_F(Ending, a_missing_provider_is_named_once) {
   EXPECT_EQ(count(run.errors(), "is not found"), 1) << run.errors();
 }
 
+TEST_F(Ending, a_record_is_written_once_for_all_ranks) {
+  TrainRun run("toy-2", {"--record", path("none/calls"), "--spawn", "2"});
+  EXPECT_EQ(run.wait(), 13);
+  EXPECT_EQ(count(run.errors(), "cannot be written"), 1) << run.errors();
+  TrainRun good("toy-2", {"--record", path("calls"), "--spawn", "2"});
+  EXPECT_EQ(good.wait(), 0) << good.errors();
+}
+
 TEST_F(Ending, a_program_that_is_cut_off_is_refused) {
   std::string whole = readFile(PROGRAM_DIR "/toy-1.so");
   write("cut.so", whole.substr(0, whole.size() - 4000));

@@ -110,13 +110,13 @@ static int run(int argc, char **argv) {
     std::fputs(trainUsage().c_str(), stdout);
     return 0;
   }
+  if (!options.record.empty()) { // one rank's, however many are asked for
+    recordRank(loadProgram(programPath()), options);
+    return 0;
+  }
   if (options.spawn > 0)
     return spawn(options, argc, argv);
   Program program = loadProgram(programPath());
-  if (!options.record.empty()) {
-    recordRank(program, options);
-    return 0;
-  }
   catchSignals();
   if (options.inProcess > 0) {
     checkInputs(program, options, options.inProcess);
