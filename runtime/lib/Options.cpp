@@ -48,6 +48,18 @@ static void setOrder(TrainOptions &options, const std::string &value) {
   options.order = value == "shuffled" ? Order::Shuffled : Order::Sequential;
 }
 
+static void setTimeout(TrainOptions &options, const std::string &value) {
+  double seconds = 0;
+  const char *end = value.data() + value.size();
+  auto [stop, error] = std::from_chars(value.data(), end, seconds);
+  // Not ">= 1e9": a number that is NaN is out of range.
+  if (error != std::errc() || stop != end || !(seconds > 0 && seconds < 1e9))
+    throw Error(ExitCode::Usage,
+                "is no time that fits: got " + quote(value) +
+                    ", expected seconds, more than 0 and less than 1e9");
+  options.timeoutSeconds = seconds;
+}
+
 static void setCommunicator(TrainOptions &options, const std::string &value) {
   if (!isCommunicatorName(value))
     throw Error(ExitCode::Usage, "is unknown: got " + quote(value) +
@@ -79,7 +91,7 @@ static const std::vector<OptionEntry> &table() {
       {"--communicator", "NAME", communicatorNames, setCommunicator},
       {"--run-id", "ID", "tells runs at one address apart", text(&O::runId)},
       {"--timeout", "SECONDS", "how long to wait for a peer (default: 600)",
-       number<double>(&O::timeoutSeconds, 0)},
+       setTimeout},
       {"--spawn", "N", "start N local ranks", number<int>(&O::spawn, 1)},
       {"--in-process", "N", "run N ranks as threads of this process",
        number<int>(&O::inProcess, 1)},

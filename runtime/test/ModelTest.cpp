@@ -210,6 +210,10 @@ TEST(Options, are_parsed_and_checked) {
               [] { parseTrainOptions({"--stps", "3"}); });
   expectError(ExitCode::Usage, "option --steps is no number that fits",
               [] { parseTrainOptions({"--steps", "0"}); });
+  EXPECT_EQ(parseTrainOptions({"--timeout", "0.5"}).timeoutSeconds, 0.5);
+  for (const char *seconds : {"0", "-1", "nan", "inf", "1e9", "2s", ""})
+    expectError(ExitCode::Usage, "option --timeout is no time that fits",
+                [=] { parseTrainOptions({"--timeout", seconds}); });
   expectError(ExitCode::Usage, "option --steps lacks its value",
               [] { parseTrainOptions({"--steps"}); });
   expectError(ExitCode::Usage, "option --order is unknown: got \"random\"",

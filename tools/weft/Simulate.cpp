@@ -66,6 +66,11 @@ static mlir::FailureOr<RunResults> runRounded(mlir::ModuleOp module,
 }
 
 static int simulateArtefact(const SimulateOptions &options) {
+  if (options.steps < 1) {
+    llvm::errs() << "error: option --steps is no number that fits: got "
+                 << options.steps << ", expected at least 1\n";
+    return BadUsage;
+  }
   std::optional<RunInputs> inputs = collect(options);
   if (!inputs)
     return BadInput;
@@ -114,7 +119,7 @@ void weft::tool::addSimulate(CLI::App &app, int &result) {
       ->required();
   command->add_option("--weights", options->weights,
                       "folder of weights; the artefact's by default");
-  command->add_option("--steps", options->steps, "training steps");
+  command->add_option("--steps", options->steps, "training steps (default: 1)");
   command->add_option("--dump", options->dump,
                       "write losses, gradients and parameters here");
   command->add_flag("--rounded", options->isRounded,

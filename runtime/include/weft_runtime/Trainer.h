@@ -27,10 +27,10 @@ struct TrainOptions {
   int64_t logEvery = 10;
   uint64_t seed = 0;
   Order order = Order::Shuffled;
-  int spawn = 0;     // local ranks to start, 0: this is a rank
-  int inProcess = 0; // ranks as threads, 0: none
-  int rank = 0;      // whose collectives to record
-  double timeoutSeconds = 0;
+  int spawn = 0;             // local ranks to start, 0: this is a rank
+  int inProcess = 0;         // ranks as threads, 0: none
+  int rank = 0;              // whose collectives to record
+  double timeoutSeconds = 0; // 0: the bootstrap's
   bool help = false;
 };
 
