@@ -51,6 +51,10 @@ static std::vector<int64_t> orderedSteps(ArrayRef<Lifetime> values) {
 }
 
 MemoryPlan planMemory(ArrayRef<Lifetime> values) {
+  return planAndCount(values).plan;
+}
+
+CountedPlan planAndCount(ArrayRef<Lifetime> values) {
   std::vector<size_t> order(values.size());
   std::iota(order.begin(), order.end(), 0);
   llvm::stable_sort(order, [&](size_t a, size_t b) {
@@ -62,7 +66,8 @@ MemoryPlan planMemory(ArrayRef<Lifetime> values) {
   auto position = [&](int64_t step) {
     return llvm::lower_bound(steps, step) - steps.begin();
   };
-  MemoryPlan plan;
+  CountedPlan counted;
+  MemoryPlan &plan = counted.plan;
   plan.offsets.resize(values.size());
   Occupancy occupancy(steps.size());
   std::vector<Extent> taken;
@@ -71,6 +76,7 @@ MemoryPlan planMemory(ArrayRef<Lifetime> values) {
     int64_t first = position(value.first), last = position(value.last);
     taken.clear();
     occupancy.collect(first, last, taken);
+    counted.numExtents += taken.size();
     llvm::sort(taken, [](const Extent &a, const Extent &b) {
       return a.begin < b.begin;
     });
@@ -80,7 +86,7 @@ MemoryPlan planMemory(ArrayRef<Lifetime> values) {
     plan.offsets[index] = offset;
     plan.bytes = std::max(plan.bytes, offset + value.bytes);
   }
-  return plan;
+  return counted;
 }
 
 namespace {

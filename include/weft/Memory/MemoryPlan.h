@@ -57,6 +57,14 @@ struct MemoryPlan {
 ///   bytes 64 [0, 0], 64 [1, 1], 64 [2, 2]     ->  0, 0, 0; 64 bytes
 MemoryPlan planMemory(llvm::ArrayRef<Lifetime> values);
 
+/// A plan, and how many extents of taken bytes were looked at for it: time, in
+/// a unit that is the same on every machine.
+struct CountedPlan {
+  MemoryPlan plan;
+  int64_t numExtents = 0;
+};
+CountedPlan planAndCount(llvm::ArrayRef<Lifetime> values);
+
 /// The bytes that the values of the fullest step take together (whole lines,
 /// but for one of them), and that step: no plan needs less.
 struct Peak {
