@@ -66,18 +66,6 @@ static Type elementType(Value value) {
   return cast<RankedTensorType>(value.getType()).getElementType();
 }
 
-static double splatValue(nn::ConstantOp op) {
-  Attribute value =
-      cast<SplatElementsAttr>(op.getValue()).getSplatValue<Attribute>();
-  if (auto number = dyn_cast<FloatAttr>(value))
-    return number.getValueAsDouble();
-  APInt integer = cast<IntegerAttr>(value).getValue();
-  // Not one conditional expression: its type would be unsigned.
-  if (integer.getBitWidth() == 1)
-    return integer.getZExtValue();
-  return integer.getSExtValue();
-}
-
 namespace {
 
 class RegionReader {
@@ -132,8 +120,8 @@ private:
     Type type = elementType(result);
     if (isa<nn::ContractOp>(op))
       return add(result, {Scalar::Given, type, {}});
-    if (auto constant = dyn_cast<nn::ConstantOp>(op))
-      return add(result, {Scalar::Constant, type, {}, 0, splatValue(constant)});
+    if (std::optional<double> value = nn::splatElement(result))
+      return add(result, {Scalar::Constant, type, {}, 0, *value});
     if (auto iota = dyn_cast<nn::IotaOp>(op))
       return add(
           result,

@@ -88,17 +88,6 @@ static Type elementTypeOf(Value value) {
   return cast<RankedTensorType>(value.getType()).getElementType();
 }
 
-/// A constant takes the type of what it is combined with.
-static nn::ConstantOp splatConstant(Value value) {
-  auto constant = value.getDefiningOp<nn::ConstantOp>();
-  return constant && constant.getValue().isSplat() ? constant
-                                                   : nn::ConstantOp();
-}
-
-static double splatValue(nn::ConstantOp op) {
-  return op.getValue().getSplatValue<APFloat>().convertToDouble();
-}
-
 /// True if `type` has the number exactly.
 static bool holds(Type type, double value) {
   APFloat number(value);
@@ -118,9 +107,9 @@ Type PrecisionRewriter::widestType(Operation *op) {
   bool isKnown = false;
   for (Value operand : op->getOperands()) {
     Type type = elementTypeOf(operand);
-    nn::ConstantOp constant = splatConstant(operand);
-    bool isLight =
-        constant && type == wide && holds(narrow, splatValue(constant));
+    // A constant takes the type of what it is combined with.
+    std::optional<double> constant = nn::splatElement(operand);
+    bool isLight = constant && type == wide && holds(narrow, *constant);
     if (type == wide && !isLight)
       return wide;
     isKnown |= type == narrow;
@@ -162,9 +151,9 @@ Value PrecisionRewriter::inType(Value value, Type type, Operation *user) {
 
 Value PrecisionRewriter::makeInType(Value value, Type type, Operation *user) {
   OpBuilder builder(user);
-  if (nn::ConstantOp constant = splatConstant(value))
-    return nn::splat(builder, constant.getLoc(),
-                     nn::plainType(value).clone(type), splatValue(constant));
+  if (std::optional<double> constant = nn::splatElement(value))
+    return nn::splat(builder, value.getLoc(), nn::plainType(value).clone(type),
+                     *constant);
   // What is repeated is cast before, so that its gradient is summed in f32.
   if (auto broadcast = value.getDefiningOp<nn::BroadcastOp>()) {
     Value input = inType(broadcast.getInput(), type, user);

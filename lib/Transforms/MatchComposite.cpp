@@ -85,7 +85,7 @@ static std::optional<double> exactSplat(Value value) {
        op && isa<nn::BroadcastOp, nn::ReshapeOp, nn::BoundaryOp>(op);
        op = value.getDefiningOp())
     value = op->getOperand(0);
-  return splatElement(value);
+  return nn::splatElement(value);
 }
 
 /// The same, as someone may have written it.

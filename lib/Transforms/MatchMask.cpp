@@ -91,22 +91,9 @@ static PlacedValue behindMoves(PlacedValue placed) {
   return placed;
 }
 
-std::optional<double> splatElement(Value value) {
-  auto constant = value.getDefiningOp<nn::ConstantOp>();
-  auto elements = constant ? dyn_cast<SplatElementsAttr>(constant.getValue())
-                           : SplatElementsAttr();
-  if (!elements)
-    return std::nullopt;
-  if (isa<FloatType>(elements.getElementType()))
-    return elements.getSplatValue<APFloat>().convertToDouble();
-  APInt number = elements.getSplatValue<APInt>();
-  return number.getBitWidth() == 1 ? number.getZExtValue()
-                                   : number.getSExtValue();
-}
-
 static std::optional<double> splatOf(Value value) {
   SmallVector<int64_t> nowhere(shapeOf(value).size(), -1);
-  return splatElement(behindMoves({value, nowhere}).value);
+  return nn::splatElement(behindMoves({value, nowhere}).value);
 }
 
 /// `placed` as another value plus a constant.

@@ -22,9 +22,6 @@ struct MaskDims {
   int64_t batch, query, key;
 };
 
-/// The element of a constant whose elements are equal; truth is 1.
-std::optional<double> splatElement(mlir::Value value);
-
 /// What masked scores are at most: their weights are 0 in any type.
 inline constexpr double kVeryLow = -1e9;
 

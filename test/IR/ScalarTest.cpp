@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The scalar table: every unary and binary op has an entry, and the entries
-// mean what the ops' descriptions say, special values included.
+// mean what the ops' descriptions say, special values included. And which
+// constants are one element.
 #include "mlir/IR/MLIRContext.h"
 #include "weft/IR/NN/NN.h"
 #include <cmath>
@@ -82,4 +83,33 @@ TEST(Scalar, MeansWhatTheOpSays) {
     else
       EXPECT_DOUBLE_EQ(got, c.expected) << c.op;
   }
+}
+
+TEST(SplatElement, FollowsTheTableOfTheHeader) {
+  mlir::MLIRContext context;
+  context.loadDialect<NNDialect>();
+  mlir::OpBuilder builder(&context);
+  auto elementOf = [&](mlir::Type type,
+                       llvm::ArrayRef<mlir::Attribute> values) {
+    auto tensor = mlir::RankedTensorType::get({2}, type);
+    auto op = ConstantOp::create(builder, builder.getUnknownLoc(), tensor,
+                                 mlir::DenseElementsAttr::get(tensor, values));
+    std::optional<double> element = splatElement(op);
+    op->erase();
+    return element;
+  };
+  mlir::Type i64 = builder.getI64Type(), i1 = builder.getI1Type();
+  EXPECT_EQ(elementOf(i64, builder.getI64IntegerAttr(-2)), -2);
+  EXPECT_EQ(elementOf(i1, builder.getBoolAttr(true)), 1);
+  for (mlir::Type type :
+       {mlir::Type(builder.getF32Type()), mlir::Type(builder.getBF16Type())})
+    EXPECT_EQ(elementOf(type, builder.getFloatAttr(type, -0.5)), -0.5);
+  EXPECT_EQ(elementOf(i64, {builder.getI64IntegerAttr(1),
+                            builder.getI64IntegerAttr(2)}),
+            std::nullopt);
+  auto iota =
+      IotaOp::create(builder, builder.getUnknownLoc(),
+                     mlir::RankedTensorType::get({2}, i64), uint64_t{0}, {});
+  EXPECT_EQ(splatElement(iota), std::nullopt);
+  iota->erase();
 }

@@ -113,7 +113,8 @@ func.func @reads_documents_of_all_samples(%q: tensor<2x4x6x8xf32>, %k: tensor<2x
   return %y : tensor<2x4x6x8xf32>
 }
 
-// Gemma 2 as Hugging Face writes it: kv heads repeated, the mask added.
+// Gemma 2 as Hugging Face writes it: kv heads repeated, the mask added. Its
+// window is a negative number here, added to the positions.
 // CHECK-LABEL: func.func @recognizes_capped_scores_of_grouped_heads
 // CHECK-SAME: %[[Q:.*]]: tensor<2x4x6x8xf32>, %[[K:.*]]: tensor<2x2x6x8xf32>, %[[V:.*]]: tensor<2x2x6x8xf32>
 func.func @recognizes_capped_scores_of_grouped_heads(%q: tensor<2x4x6x8xf32>, %k: tensor<2x2x6x8xf32>, %v: tensor<2x2x6x8xf32>) -> tensor<2x4x6x8xf32> {
@@ -124,8 +125,8 @@ func.func @recognizes_capped_scores_of_grouped_heads(%q: tensor<2x4x6x8xf32>, %k
   %query = nn.broadcast %qi dims [0] : (tensor<6xi64>) -> tensor<6x6xi64>
   %key = nn.broadcast %ki dims [1] : (tensor<6xi64>) -> tensor<6x6xi64>
   %causal = nn.compare le %key, %query : (tensor<6x6xi64>, tensor<6x6xi64>) -> tensor<6x6xi1>
-  %w = nn.constant dense<4> : tensor<6xi64>
-  %first = nn.sub %qi, %w : tensor<6xi64>
+  %w = nn.constant dense<-4> : tensor<6xi64>
+  %first = nn.add %qi, %w : tensor<6xi64>
   %from = nn.broadcast %first dims [0] : (tensor<6xi64>) -> tensor<6x6xi64>
   %recent = nn.compare gt %key, %from : (tensor<6x6xi64>, tensor<6x6xi64>) -> tensor<6x6xi1>
   %mask = nn.logical_and %causal, %recent : tensor<6x6xi1>

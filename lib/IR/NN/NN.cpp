@@ -61,6 +61,21 @@ Value splat(OpBuilder &builder, Location loc, RankedTensorType type,
   return ConstantOp::create(builder, loc, plain, attr);
 }
 
+std::optional<double> splatElement(Value value) {
+  auto constant = value.getDefiningOp<ConstantOp>();
+  auto elements = constant ? dyn_cast<SplatElementsAttr>(constant.getValue())
+                           : SplatElementsAttr();
+  if (!elements)
+    return std::nullopt;
+  if (isa<FloatType>(elements.getElementType()))
+    return elements.getSplatValue<APFloat>().convertToDouble();
+  APInt number = elements.getSplatValue<APInt>();
+  // Not one conditional expression: its type would be unsigned.
+  if (number.getBitWidth() == 1)
+    return number.getZExtValue();
+  return number.getSExtValue();
+}
+
 FailureOr<Equation> parseEquation(StringRef text) {
   auto [operands, result] = text.split("->");
   auto [lhs, rhs] = operands.split(',');

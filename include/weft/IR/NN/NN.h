@@ -6,6 +6,7 @@
 
 #include "mlir/IR/Builders.h"
 #include "weft/IR/Dist/Dist.h"
+#include <optional>
 
 namespace weft::nn {
 /// Rule, adjoint and verifier of all elementwise ops, by op name.
@@ -78,6 +79,13 @@ ScalarFunction lookupScalar(llvm::StringRef op);
 /// A splat of `value` with the type of `like` (without layout).
 mlir::Value splat(mlir::OpBuilder &builder, mlir::Location loc,
                   mlir::RankedTensorType type, double value);
+
+/// The element of a constant whose elements are equal; truth is 1.
+///
+///   dense<-2> : tensor<4xi64>      ->  -2
+///   dense<true> : tensor<i1>       ->  1
+///   dense<[1, 2]> : tensor<2xi64>  ->  nothing, nor for another op's result
+std::optional<double> splatElement(mlir::Value value);
 
 /// The letters of "a,b->c".
 struct Equation {
