@@ -185,6 +185,17 @@ static std::unique_ptr<Communicator> loadProvider(const std::string &kind,
       reinterpret_cast<CommunicatorFactory>(factory)(bootstrap));
 }
 
+void weft::requireDevice(const Bootstrap &bootstrap, int numDevices) {
+  if (bootstrap.localRank < numDevices)
+    return;
+  throw Error(
+      ExitCode::Usage,
+      "communicator \"nccl\" needs a GPU for each rank of a host: got " +
+          std::to_string(numDevices) + ", expected at least " +
+          std::to_string(bootstrap.localRank + 1),
+      "take --communicator auto, or start fewer ranks on this host");
+}
+
 static SharedMemoryOptions sharedOptions(const Bootstrap &bootstrap,
                                          int64_t sharedBytes) {
   SharedMemoryOptions options;

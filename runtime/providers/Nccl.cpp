@@ -110,20 +110,8 @@ void NcclCommunicator::doReduceScatter(const Group &group, DType dtype,
   finish([&] { return backend(group)._reduce_scatter_base(out, in, how); });
 }
 
-/// Every rank of a host needs a GPU of its own.
-static void requireDevice(int localRank) {
-  int devices = c10::cuda::device_count();
-  if (localRank < devices)
-    return;
-  throw Error(ExitCode::Usage,
-              "communicator \"nccl\" needs a GPU for each rank of a host: " +
-                  std::to_string(devices) + " found, this is rank " +
-                  std::to_string(localRank) + " of its host",
-              "take --communicator auto, or start fewer ranks on this host");
-}
-
 extern "C" __attribute__((visibility("default"))) Communicator *
 weft_make_communicator(const Bootstrap &bootstrap) {
-  requireDevice(bootstrap.localRank);
+  requireDevice(bootstrap, c10::cuda::device_count());
   return new NcclCommunicator(bootstrap);
 }

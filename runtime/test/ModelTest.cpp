@@ -200,6 +200,17 @@ TEST(Bootstrap, names_bad_variables) {
               [] { bootstrapFrom({{"RANK", "2"}, {"WORLD_SIZE", "2"}}); });
 }
 
+TEST(Bootstrap, every_rank_of_a_host_needs_a_device) {
+  Bootstrap bootstrap;
+  bootstrap.localRank = 1;
+  requireDevice(bootstrap, 2);
+  expectError(
+      ExitCode::Usage,
+      "communicator \"nccl\" needs a GPU for each rank of a host: got 1, "
+      "expected at least 2",
+      [&] { requireDevice(bootstrap, 1); });
+}
+
 TEST(Options, are_parsed_and_checked) {
   TrainOptions options =
       parseTrainOptions({"--steps=3", "--order", "sequential", "--seed", "9"});

@@ -68,6 +68,10 @@ bool isCommunicatorName(const std::string &name);
 void checkCommunicator(const std::string &kind,
                        const std::vector<std::string> &libraryFolders);
 
+/// Throws Error(Usage) if none of this host's `numDevices` GPUs is left for
+/// this rank: "nccl" wants one for each.
+void requireDevice(const Bootstrap &bootstrap, int numDevices);
+
 /// Makes the communicator called `kind`: auto is shared_memory inside a host
 /// and gloo across. A world of one needs no peer and gets a communicator
 /// without any. `sharedBytes` is what the run will allocate() in all.
