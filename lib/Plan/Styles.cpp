@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The table of tensor-parallel styles. Linear weights are [out, in], embedding
-// tables [vocabulary, hidden].
+// The table of tensor-parallel styles. Linear weights are [out, in] (for others
+// see `inputsFirst`), embedding tables [vocabulary, hidden].
 #include "weft/Plan/Styles.h"
 
 #include "weft/Plan/Config.h"
@@ -25,9 +25,9 @@ static constexpr Style table[] = {
     {"colwise_gather_output",shard(0), shard(0),  replicate, replicate, replicate, shard(-1),
      "as colwise, with outputs gathered: the head"},
     {"embedding_rowwise",    shard(0), open,      replicate, replicate, open,      replicate,
-     "an embedding table sharded along the vocabulary"},
+     "an embedding table sharded along the vocabulary", /*isLookup=*/true},
     {"embedding_colwise",    shard(1), open,      replicate, replicate, open,      replicate,
-     "an embedding table sharded along the hidden dim"},
+     "an embedding table sharded along the hidden dim", /*isLookup=*/true},
     {"replicated_with_grad_allreduce",
                              replicate, replicate,open,      open,      open,      open,
      "a norm on local heads: replicated, its gradient is summed by its layout"},
@@ -36,6 +36,12 @@ static constexpr Style table[] = {
 
 StyleWish Style::parameterWish(llvm::StringRef parameter) const {
   return parameter == "bias" ? bias : weight;
+}
+
+StyleWish Style::inputsFirst(StyleWish wish) const {
+  if (!isLookup && wish.kind == StyleWish::Shard)
+    wish.dim = 1 - wish.dim;
+  return wish;
 }
 
 StyleWish Style::outputWish(const StyleOptions &options) const {

@@ -123,6 +123,26 @@ static std::string describe(const StyleRule &rule, StyleWish wish) {
                      : "replicate");
 }
 
+// True if all contractions that read the matrix sum over its first dim: a
+// linear layer's weight that lies as [in, out], such as those of GPT-2.
+static bool liesInputsFirst(const PlanParameter &parameter) {
+  if (parameter.numDims() != 2 || !parameter.value)
+    return false;
+  bool isFound = false;
+  for (OpOperand &use : parameter.value.getUses()) {
+    auto contract = dyn_cast<nn::ContractOp>(use.getOwner());
+    if (!contract)
+      continue;
+    nn::Equation letters = *nn::parseEquation(contract.getEquation());
+    StringRef own = use.getOperandNumber() == 0 ? letters.lhs : letters.rhs;
+    if (StringRef(letters.result).contains(own[0]) ||
+        !StringRef(letters.result).contains(own[1]))
+      return false;
+    isFound = true;
+  }
+  return isFound;
+}
+
 // A tied parameter answers to all its names; they must not disagree.
 static FailureOr<ParameterWish>
 wishFor(const PlanModel &model, const PlanDecision &decision,
@@ -140,6 +160,8 @@ wishFor(const PlanModel &model, const PlanDecision &decision,
     StyleWish wish = rule.style->parameterWish(last);
     if (wish.kind == StyleWish::Open)
       continue;
+    if (liesInputsFirst(parameter))
+      wish = rule.style->inputsFirst(wish);
     if (chosen.rule && chosen.wish != wish) {
       emitAtOrigin(model.module, rule.origin)
           << "parameter \"" << parameter.names.front()

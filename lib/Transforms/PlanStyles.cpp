@@ -100,10 +100,10 @@ static LogicalResult reportUnmatched(const PlanModel &model,
   return result;
 }
 
-/// A module of this model that a style could be for, the numbers in its name
-/// left open: the last matrix in a numbered layer, else the last of all;
-/// "MODULE" if there is no matrix.
-static std::string exampleModule(const PlanModel &model) {
+/// A style that this model could have, the numbers in the module's name left
+/// open: for the last matrix in a numbered layer, which sums what others have
+/// made, else for the last of all; for "MODULE" if there is no matrix.
+static std::string exampleStyle(const PlanModel &model) {
   std::string example = "MODULE";
   bool isNumbered = false;
   for (const PlanParameter &parameter : model.parameters) {
@@ -119,7 +119,8 @@ static std::string exampleModule(const PlanModel &model) {
     if (hasNumber || !isNumbered)
       example = llvm::join(parts, "."), isNumbered = hasNumber;
   }
-  return example;
+  return "\"" + example + "\" = \"" + (isNumbered ? "rowwise" : "colwise") +
+         "\"";
 }
 
 LogicalResult weft::decideStyles(const PlanModel &model, const Config &config,
@@ -151,8 +152,7 @@ LogicalResult weft::decideStyles(const PlanModel &model, const Config &config,
   auto diagnostic = emitAtOrigin(model.module, config.originOf("mesh.tp"))
                     << "mesh.tp is " << config.mesh.tp
                     << ", but no plan says what it shards";
-  diagnostic.attachNote() << "add styles, such as [plan.styles] \""
-                          << exampleModule(model)
-                          << "\" = \"colwise\", or set mesh.tp to 1";
+  diagnostic.attachNote() << "add styles, such as [plan.styles] "
+                          << exampleStyle(model) << ", or set mesh.tp to 1";
   return diagnostic;
 }

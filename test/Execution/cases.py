@@ -66,6 +66,19 @@ EDGES = [
     ),
 ]
 
+# GPT-2 keeps the weights of linear layers as [in, out]; styles are about features.
+INPUTS_FIRST = [
+    _mesh(
+        *axes,
+        sets=tuple(
+            f'plan.styles."transformer.h.*.{module}"="{style}"'
+            for module, style in (("mlp.c_fc", "colwise"), ("mlp.c_proj", "rowwise"), ("attn.c_proj", "rowwise"))
+        ),
+        suffix=", inputs first",
+    )
+    for axes in ([("tp", 2)], [("dp_shard", 2), ("tp", 4)])
+]
+
 # Microbatches with unequal numbers of labels that count, one of them with none.
 MICROBATCHES = [
     Case(

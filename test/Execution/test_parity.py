@@ -2,7 +2,7 @@
 """Three training steps on every mesh equal eager PyTorch on one device: losses, all gradients, all parameters."""
 
 import pytest
-from cases import EDGES, MESHES, MICROBATCHES, QUICK, Case
+from cases import EDGES, INPUTS_FIRST, MESHES, MICROBATCHES, QUICK, Case
 from lab import Lab, weft
 
 
@@ -19,6 +19,14 @@ def test_virtual_ranks(lab: Lab, case: Case) -> None:
 @pytest.mark.parametrize("case", MESHES, ids=lambda case: case.name)
 def test_virtual_ranks_with_tied_embeddings(lab: Lab, case: Case) -> None:
     lab.require_parity(lab.simulate(lab.artefact("tiny-tied", case), case), "tiny-tied", case)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", INPUTS_FIRST, ids=lambda case: case.name)
+def test_weights_with_inputs_first(lab: Lab, case: Case) -> None:
+    artefact = lab.artefact("tiny-gpt2", case)
+    for dump in (lab.simulate(artefact, case), lab.train(artefact, case)):
+        lab.require_parity(dump, "tiny-gpt2", case)
 
 
 @pytest.mark.parametrize("case", _marked(MESHES + EDGES + MICROBATCHES))

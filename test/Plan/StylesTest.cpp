@@ -59,6 +59,19 @@ TEST(Styles, options_combine) {
   EXPECT_EQ(str(row->outputWish({true, true})), "open");
 }
 
+TEST(Styles, features_count_wherever_they_lie) {
+  auto swapped = [](const char *name) {
+    const Style *style = llvm::cantFail(findStyle(name));
+    return str(style->inputsFirst(style->parameterWish("weight")));
+  };
+  EXPECT_EQ(swapped("colwise"), "shard(1)");
+  EXPECT_EQ(swapped("rowwise"), "shard(0)");
+  EXPECT_EQ(swapped("colwise_gather_output"), "shard(1)");
+  EXPECT_EQ(swapped("embedding_rowwise"), "shard(0)");
+  EXPECT_EQ(swapped("embedding_colwise"), "shard(1)");
+  EXPECT_EQ(swapped("replicated_with_grad_allreduce"), "replicate");
+}
+
 TEST(Styles, unknown_style_lists_all) {
   EXPECT_EQ(llvm::toString(findStyle("colwize").takeError()),
             "unknown style \"colwize\": expected one of colwise, rowwise, "

@@ -37,12 +37,17 @@ struct Style {
   llvm::StringRef name;
   StyleWish weight, bias, input, output, sequenceOutput, lossOutput;
   llvm::StringRef help;
+  bool isLookup = false; // a table's, not a linear layer's
 
   /// The wish for a parameter with the last name `parameter` and `numDims`.
   ///
   ///   colwise   "weight", 2 -> shard(0)     "bias", 1 -> shard(0)
   ///   rowwise   "weight", 2 -> shard(1)     "bias", 1 -> replicate
   StyleWish parameterWish(llvm::StringRef parameter) const;
+  /// For the weight of a linear layer that lies as [in, out]: the other dim.
+  ///
+  ///   colwise   shard(0) -> shard(1)     embedding_rowwise   shard(0)
+  StyleWish inputsFirst(StyleWish wish) const;
   StyleWish outputWish(const StyleOptions &options) const;
 };
 
