@@ -143,6 +143,7 @@ template <typename To, typename From> static To narrow(From wide) {
 
 /// Calls `body` with a value of the C++ type of `dtype`.
 template <typename Body> static void dispatch(DType dtype, Body body) {
+  // NOLINTBEGIN(bugprone-branch-clone): the branches differ in their types.
   switch (dtype) {
   case DType::F64:
     return body(double());
@@ -159,6 +160,7 @@ template <typename Body> static void dispatch(DType dtype, Body body) {
   case DType::I1:
     return body(Truth());
   }
+  // NOLINTEND(bugprone-branch-clone)
 }
 
 void weft::convert(DType from, const void *source, DType to, void *target,
@@ -190,9 +192,9 @@ static void take(Value &total, Value next) {
   if constexpr (kind == ReduceKind::Sum)
     total = total + next;
   else if constexpr (kind == ReduceKind::Max)
-    total = (next > total) | (next != next) ? next : total;
+    total = ((next > total) | (next != next)) ? next : total;
   else
-    total = (next < total) | (next != next) ? next : total;
+    total = ((next < total) | (next != next)) ? next : total;
 }
 
 /// Blocks keep the totals, and what further outputs copy, in the first-level

@@ -70,7 +70,7 @@ static int runArtefact(std::vector<std::string> arguments) {
            argument.starts_with("--in-process") || argument == "--help";
   });
   if (ranks > 1 && !isGiven) {
-    arguments.push_back("--spawn");
+    arguments.emplace_back("--spawn");
     arguments.push_back(std::to_string(ranks));
   }
   std::string reason = execute(train.string(), arguments);
