@@ -22,6 +22,8 @@ static constexpr Style table[] = {
      "a linear layer whose outputs (heads, features) are sharded"},
     {"rowwise",              shard(1), replicate, shard(-1), replicate, open,      replicate,
      "a linear layer whose inputs are sharded; outputs are summed"},
+    {"rowwise_split_input",  shard(1), replicate, shard(-1), replicate, open,      replicate,
+     "as rowwise, for inputs that come whole, from a packed projection"},
     {"colwise_gather_output",shard(0), shard(0),  replicate, replicate, replicate, shard(-1),
      "as colwise, with outputs gathered: the head"},
     {"embedding_rowwise",    shard(0), open,      replicate, replicate, open,      replicate,

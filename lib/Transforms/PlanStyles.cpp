@@ -25,9 +25,15 @@ static LogicalResult addRule(const PlanModel &model, PlanDecision &decision,
            << "a style belongs to a module: got pattern \"" << patternText
            << "\"; give tensors a constraint in [plan.layouts]";
   llvm::Expected<const Style *> style = findStyle(styleName);
-  if (!style)
-    return emitAtOrigin(model.module, origin)
-           << llvm::toString(style.takeError());
+  if (!style) {
+    auto diagnostic = emitAtOrigin(model.module, origin)
+                      << llvm::toString(style.takeError());
+    if (origin == "published")
+      diagnostic.attachNote()
+          << "the model's config publishes it for \"" << patternText
+          << "\": set plan.tensor_parallel to \"none\", and [plan.styles]";
+    return diagnostic;
+  }
   decision.rules.push_back({*pattern, *style, origin.str(), {}});
   return success();
 }

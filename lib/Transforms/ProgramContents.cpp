@@ -43,6 +43,8 @@ void ProgramContents::read(Operation &op, Value memref) {
   prog::BufferOp buffer = prog::bufferOf(memref);
   int64_t begin = buffer.getOffset();
   int64_t end = begin + prog::bytesOf(buffer.getType());
+  if (begin == end) // no elements: there is nothing to read
+    return;
   checkLent(op, {buffer.getRegion(), begin, end}, /*isWrite=*/false);
   auto found = contents.find({buffer.getRegion(), begin});
   Operation *owner = ownerOf(buffer);
@@ -68,6 +70,8 @@ void ProgramContents::write(Operation &op, Value memref, ValueRange inputs) {
   prog::BufferOp buffer = prog::bufferOf(memref);
   Range range{buffer.getRegion(), static_cast<int64_t>(buffer.getOffset()), 0};
   range.end = range.begin + prog::bytesOf(buffer.getType());
+  if (range.begin == range.end)
+    return;
   checkLent(op, range, /*isWrite=*/true);
   for (Value input : inputs) {
     prog::BufferOp other = prog::bufferOf(input);

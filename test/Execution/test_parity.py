@@ -22,6 +22,16 @@ def test_virtual_ranks_with_tied_embeddings(lab: Lab, case: Case) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("model", ["tiny-phi3", "tiny-olmo2"])
+@pytest.mark.parametrize("case", [MESHES[0], QUICK], ids=lambda case: case.name)
+def test_published_plans(lab: Lab, model: str, case: Case) -> None:
+    """Inputs that come whole from a packed projection, and tensors without elements (Phi-3 rotates all of a head)."""
+    artefact = lab.artefact(model, case)
+    for dump in (lab.simulate(artefact, case), lab.train(artefact, case)):
+        lab.require_parity(dump, model, case)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("case", INPUTS_FIRST, ids=lambda case: case.name)
 def test_weights_with_inputs_first(lab: Lab, case: Case) -> None:
     artefact = lab.artefact("tiny-gpt2", case)

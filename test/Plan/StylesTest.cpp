@@ -41,6 +41,8 @@ static const Row rows[] = {
      "shard(-1)"},
     {"rowwise", "shard(1)", "replicate", "shard(-1)", "replicate", "open",
      "replicate"},
+    {"rowwise_split_input", "shard(1)", "replicate", "shard(-1)", "replicate",
+     "open", "replicate"},
     {"colwise_gather_output", "shard(0)", "shard(0)", "replicate", "replicate",
      "replicate", "shard(-1)"},
     {"embedding_rowwise", "shard(0)", "open", "replicate", "replicate", "open",
@@ -75,6 +77,7 @@ TEST(Styles, features_count_wherever_they_lie) {
 TEST(Styles, unknown_style_lists_all) {
   EXPECT_EQ(llvm::toString(findStyle("colwize").takeError()),
             "unknown style \"colwize\": expected one of colwise, rowwise, "
-            "colwise_gather_output, embedding_rowwise, embedding_colwise, "
+            "rowwise_split_input, colwise_gather_output, embedding_rowwise, "
+            "embedding_colwise, "
             "replicated_with_grad_allreduce; did you mean \"colwise\"?");
 }

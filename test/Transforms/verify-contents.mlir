@@ -17,8 +17,26 @@ module attributes {prog.regions = {microbatch = 128 : i64, run = 64 : i64}} {
     prog.copy %c to %x : memref<4xf32> to memref<4xf32>
     return
   }
+  // What has no elements may lie anywhere, also in the midst of a value.
+  func.func @holds_nothing() {
+    %x = prog.buffer "run" slot @x at 0 : memref<4xf32>
+    %a = prog.buffer "microbatch" at 0 : memref<4xf32>
+    %none = prog.buffer "microbatch" at 0 : memref<0xf32>
+    prog.launch @k ins(%x : memref<4xf32>) outs(%a : memref<4xf32>)
+    prog.launch @empty ins(%x : memref<4xf32>) outs(%none : memref<0xf32>)
+    prog.launch @joined ins(%a, %none : memref<4xf32>, memref<0xf32>) outs(%x : memref<4xf32>)
+    return
+  }
   func.func private @k(%x: tensor<4xf32>) -> tensor<4xf32> attributes {prog.kernel} {
     %0 = nn.exp %x : tensor<4xf32>
+    return %0 : tensor<4xf32>
+  }
+  func.func private @empty(%x: tensor<4xf32>) -> tensor<0xf32> attributes {prog.kernel} {
+    %0 = nn.slice %x offsets [4] sizes [0] strides [1] : (tensor<4xf32>) -> tensor<0xf32>
+    return %0 : tensor<0xf32>
+  }
+  func.func private @joined(%x: tensor<4xf32>, %y: tensor<0xf32>) -> tensor<4xf32> attributes {prog.kernel} {
+    %0 = nn.concat %x, %y dim 0 : (tensor<4xf32>, tensor<0xf32>) -> tensor<4xf32>
     return %0 : tensor<4xf32>
   }
 }
