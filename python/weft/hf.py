@@ -62,11 +62,21 @@ def build_module(config: object, weights: Weights, *, attention: str | None = No
     options = {"attn_implementation": attention, "dtype": torch.float32}
     if weights.directory is not None:
         return _load_module(config, weights.directory, options).train()
-    if weights.seed is None:
-        with torch.device("meta"):
+    if weights.seed is not None:
+        torch.manual_seed(weights.seed)
+    with torch.device("meta" if weights.seed is None else "cpu"):
+        try:
             return AutoModelForCausalLM.from_config(config, **options).train()
-    torch.manual_seed(weights.seed)
-    return AutoModelForCausalLM.from_config(config, **options).train()
+        except KeyError as error:
+            raise _refused(config, error, attention) from error
+
+
+def _refused(config: object, error: KeyError, attention: str) -> Exception:
+    """What to raise where a model has a table of attentions of its own, which is looked up by name (GPT-J, GPT-Neo)."""
+    if error.args != (attention,):
+        return error
+    model = getattr(config, "model_type", "the model")
+    return WeftError(f'attention of "{model}" cannot be taken over: it is not an attention function of transformers', exit_code=COMPILE)
 
 
 def _load_module(config: object, directory: Path, options: dict[str, object]) -> torch.nn.Module:
@@ -77,6 +87,8 @@ def _load_module(config: object, directory: Path, options: dict[str, object]) ->
             directory, config=config, generation_config=GenerationConfig(), output_loading_info=True, local_files_only=True, **options
         )
     except Exception as error:
+        if isinstance(error, KeyError) and error.args == (options["attn_implementation"],):
+            raise _refused(config, error, str(options["attn_implementation"])) from error
         raise WeftError(f'the weights in "{directory}" cannot be loaded: {error}', exit_code=INPUT_FILE) from error
     if missing := sorted(report["missing_keys"]):
         raise WeftError(f'"{directory}" lacks {len(missing)} weights: {", ".join(missing[:5])}', exit_code=INPUT_FILE)

@@ -66,9 +66,10 @@ static mlir::FailureOr<RunResults> runRounded(mlir::ModuleOp module,
 }
 
 static int simulateArtefact(const SimulateOptions &options) {
-  if (options.steps < 1) {
+  constexpr int64_t most = 1'000'000'000;
+  if (options.steps < 1 || options.steps > most) {
     llvm::errs() << "error: option --steps is no number that fits: got "
-                 << options.steps << ", expected at least 1\n";
+                 << options.steps << ", expected 1 to " << most << "\n";
     return BadUsage;
   }
   std::optional<RunInputs> inputs = collect(options);
