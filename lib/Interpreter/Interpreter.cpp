@@ -14,7 +14,6 @@ using namespace weft;
 using namespace weft::interpreter;
 using llvm::ArrayRef;
 using llvm::SmallVector;
-using mlir::failure;
 using mlir::FailureOr;
 
 using Values = SmallVector<RankTensors>;

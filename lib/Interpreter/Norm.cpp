@@ -10,7 +10,6 @@
 using namespace weft;
 using namespace weft::interpreter;
 using llvm::ArrayRef;
-using llvm::MutableArrayRef;
 
 static Tensor evaluateSoftmax(nn::SoftmaxOp op, Operands operands) {
   Tensor result = operands[0];

@@ -175,10 +175,10 @@ bool Comparison::agrees() const {
 }
 
 const Difference *Comparison::worst() const {
-  auto worst = std::max_element(differences.begin(), differences.end(),
-                                [](const Difference &a, const Difference &b) {
-                                  return a.severity() < b.severity();
-                                });
+  auto worst = llvm::max_element(differences,
+                                 [](const Difference &a, const Difference &b) {
+                                   return a.severity() < b.severity();
+                                 });
   return worst == differences.end() ? nullptr : &*worst;
 }
 

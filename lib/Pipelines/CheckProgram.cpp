@@ -62,9 +62,9 @@ callsOf(func::FuncOp function) {
   std::vector<std::pair<std::string, Operation *>> calls;
   function.walk([&](Operation *op) {
     if (auto call = dyn_cast<prog::CollectiveOp>(op))
-      calls.push_back({describe(call), op});
+      calls.emplace_back(describe(call), op);
     else if (dist::isCollective(op))
-      calls.push_back({describe(op), op});
+      calls.emplace_back(describe(op), op);
   });
   return calls;
 }

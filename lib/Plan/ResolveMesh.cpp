@@ -27,9 +27,8 @@ static std::string product(llvm::ArrayRef<Axis> axes) {
 }
 
 static const Axis &largest(llvm::ArrayRef<Axis> axes) {
-  return *std::max_element(
-      axes.begin(), axes.end(),
-      [](const Axis &a, const Axis &b) { return *a.size < *b.size; });
+  return *llvm::max_element(
+      axes, [](const Axis &a, const Axis &b) { return *a.size < *b.size; });
 }
 
 static llvm::Error failure(const Config &config, llvm::StringRef axis,

@@ -170,7 +170,7 @@ public:
   explicit Artefact(StringRef folder) : folder(folder) {}
   ~Artefact() {
     for (const std::string &object : objects)
-      llvm::sys::fs::remove(object);
+      (void)llvm::sys::fs::remove(object);
   }
 
   std::string path(StringRef name) const {

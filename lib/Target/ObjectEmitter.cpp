@@ -84,7 +84,7 @@ std::vector<std::string> knownCpus() {
   std::unique_ptr<llvm::MCSubtargetInfo> known(
       target->createMCSubtargetInfo(llvm::Triple(triple), "", ""));
   for (const auto &cpu : known->getAllProcessorDescriptions())
-    names.push_back(cpu.Key);
+    names.emplace_back(cpu.Key);
   return names;
 }
 

@@ -97,7 +97,7 @@ static void writeBoundaries(const PlanModel &model,
   function.walk([&](nn::BoundaryOp op) { boundaries.push_back(op); });
   for (nn::BoundaryOp op : boundaries) {
     Value value = op.getInput();
-    auto found = decision.boundaries.find(op);
+    const auto *found = decision.boundaries.find(op);
     if (found != decision.boundaries.end() && !found->second.entries.empty()) {
       auto attr = dist::ConstraintAttr::get(op.getContext(), found->second);
       auto source = value.getDefiningOp<dist::ConstrainOp>();

@@ -307,7 +307,7 @@ LogicalResult weft::decideLayouts(const PlanModel &model, const Config &config,
       isMatched = true;
       for (auto *slots :
            {&decision.slots, &decision.gradients, &decision.optimizers})
-        if (auto found = slots->find(parameter.slot); found != slots->end())
+        if (auto *found = slots->find(parameter.slot); found != slots->end())
           if (failed(layouts.put(entry, *wished, parameter.slot,
                                  parameter.numDims(), found->second)))
             return failure();

@@ -143,7 +143,6 @@ template <typename To, typename From> static To narrow(From wide) {
 
 /// Calls `body` with a value of the C++ type of `dtype`.
 template <typename Body> static void dispatch(DType dtype, Body body) {
-  // NOLINTBEGIN(bugprone-branch-clone): the branches differ in their types.
   switch (dtype) {
   case DType::F64:
     return body(double());
@@ -160,7 +159,6 @@ template <typename Body> static void dispatch(DType dtype, Body body) {
   case DType::I1:
     return body(Truth());
   }
-  // NOLINTEND(bugprone-branch-clone)
 }
 
 void weft::convert(DType from, const void *source, DType to, void *target,
