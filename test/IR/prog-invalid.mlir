@@ -22,6 +22,19 @@ func.func @fused_c2(%x: tensor<4xf32>) {
 
 // -----
 
+func.func @fused_c4(%x: tensor<2x3x4x8xf32>, %c: tensor<4x8xf32>) {
+  // expected-error @+1 {{'prog.fused' op does not pass its operands and results to and from its row kernel one by one}}
+  prog.fused %x, %c, %c : (tensor<2x3x4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<2x3x4x8xf32> {
+  ^bb0(%a: tensor<2x3x4x8xf32>, %b: tensor<4x8xf32>, %d: tensor<4x8xf32>):
+    %n = nn.neg %a : tensor<2x3x4x8xf32>
+    %r = nn.rotary %n, %b, %d : (tensor<2x3x4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<2x3x4x8xf32>
+    prog.yield %r : tensor<2x3x4x8xf32>
+  }
+  return
+}
+
+// -----
+
 func.func @fused_c3(%x: tensor<4xf32>, %y: tensor<5xf32>) {
   // expected-error @+1 {{'prog.fused' op results differ in shape: got 'tensor<5xf32>' and 'tensor<4xf32>'}}
   %0:2 = prog.fused %x, %y : (tensor<4xf32>, tensor<5xf32>) -> (tensor<4xf32>, tensor<5xf32>) {

@@ -26,6 +26,23 @@ Operation *FusedOp::getRowKernel() {
   return nullptr;
 }
 
+/// C4
+static LogicalResult verifyRowKernel(FusedOp fused, Operation *kernel) {
+  Block &body = fused.getBody().front();
+  auto withoutSwap = [](Value value) {
+    auto swap = weft::nn::swapOfHeads(value.getDefiningOp());
+    return swap ? swap.getInput() : value;
+  };
+  auto operands = llvm::map_range(kernel->getOperands(), withoutSwap);
+  auto yielded =
+      llvm::map_range(body.getTerminator()->getOperands(), withoutSwap);
+  if (llvm::equal(operands, body.getArguments()) &&
+      llvm::equal(yielded, kernel->getResults()))
+    return success();
+  return fused.emitOpError("does not pass its operands and results to and from "
+                           "its row kernel one by one");
+}
+
 LogicalResult FusedOp::verify() {
   Block &body = getBody().front();
   // C1
@@ -36,8 +53,8 @@ LogicalResult FusedOp::verify() {
   if (!yield || yield.getOperandTypes() != getResultTypes())
     return emitOpError("yielded types are not the results' types");
   // C3
-  if (getRowKernel())
-    return success();
+  if (Operation *kernel = getRowKernel())
+    return verifyRowKernel(*this, kernel);
   for (Type type : getResultTypes())
     if (cast<RankedTensorType>(type).getShape() !=
         cast<RankedTensorType>(getResultTypes().front()).getShape())

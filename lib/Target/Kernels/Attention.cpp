@@ -39,11 +39,12 @@ public:
       : b(b), spec(spec), shape(spec, b.target, b.target.lanes),
         tiles(b, spec, shape) {
     ForwardScratch plan(spec, shape);
-    q = queryRows(b.arg(0), spec.rowsFirst.q);
-    k = keyRows(b.arg(1), spec.rowsFirst.k);
-    v = keyRows(b.arg(2), spec.rowsFirst.v);
+    q = tiles.queryRows(b.arg(0), spec.rowsFirst.q);
+    k = tiles.keyRows(b.arg(1), spec.rowsFirst.k);
+    v = tiles.keyRows(b.arg(2), spec.rowsFirst.v);
     unsigned next = tiles.mask.bindOperands(3);
-    out = queryRows(b.arg(next), spec.rowsFirst.out), lse = b.arg(next + 1);
+    out = tiles.queryRows(b.arg(next), spec.rowsFirst.out),
+    lse = b.arg(next + 1);
     auto floats = [&](int64_t offset, int64_t count) {
       return b.scratch(next + 2, offset, count, b.f32());
     };
@@ -75,13 +76,6 @@ public:
   }
 
 private:
-  HeadRows queryRows(Value memory, bool rowsFirst) {
-    return {memory, spec.heads, spec.queries, spec.width, rowsFirst};
-  }
-  HeadRows keyRows(Value memory, bool rowsFirst) {
-    return {memory, spec.kvHeads, spec.keys, spec.width, rowsFirst};
-  }
-
   void block(Value head, Value values, Value row, int64_t rows) {
     Value first = b.at(row, head, spec.queries);
     AttentionTiles::Rows wide = tiles.rowsInF32(q, head, row, rows, queries);
@@ -224,22 +218,15 @@ int64_t attentionScratchBytes(const AttentionSpec &spec,
 func::FuncOp emitAttention(const KernelSite &site, const AttentionSpec &spec) {
   KernelBuilder b(site);
   b.computeInF32();
-  Type f32 = b.f32(), type = spec.type ? spec.type : f32;
-  auto query = [&](bool rowsFirst) {
-    return HeadRows::typeOf(spec.batch, spec.heads, spec.queries, spec.width,
-                            rowsFirst, type);
-  };
-  auto key = [&](bool rowsFirst) {
-    return HeadRows::typeOf(spec.batch, spec.kvHeads, spec.keys, spec.width,
-                            rowsFirst, type);
-  };
   int64_t bytes = attentionScratchBytes(spec, site.target);
-  SmallVector<Type> types = {query(spec.rowsFirst.q), key(spec.rowsFirst.k),
-                             key(spec.rowsFirst.v)};
+  SmallVector<Type> types = {queryType(b, spec, spec.rowsFirst.q),
+                             keyType(b, spec, spec.rowsFirst.k),
+                             keyType(b, spec, spec.rowsFirst.v)};
   AttentionMask::addTypes(b, spec, types);
-  types.append({query(spec.rowsFirst.out),
-                MemRefType::get({spec.batch, spec.heads, spec.queries}, f32),
-                MemRefType::get({bytes}, b.getI8Type())});
+  types.append(
+      {queryType(b, spec, spec.rowsFirst.out),
+       MemRefType::get({spec.batch, spec.heads, spec.queries}, b.f32()),
+       MemRefType::get({bytes}, b.getI8Type())});
   b.begin(types);
   AttentionEmitter(b, spec).emit();
   return b.finish();

@@ -69,13 +69,14 @@ public:
         tiles(b, spec, shape) {
     BackwardScratch plan(spec, shape);
     auto first = spec.rowsFirst;
-    dout = queryRows(b.arg(0), first.dout), q = queryRows(b.arg(1), first.q);
-    k = keyRows(b.arg(2), first.k), v = keyRows(b.arg(3), first.v);
-    out = queryRows(b.arg(4), first.out), lse = b.arg(5);
+    dout = tiles.queryRows(b.arg(0), first.dout),
+    q = tiles.queryRows(b.arg(1), first.q);
+    k = tiles.keyRows(b.arg(2), first.k), v = tiles.keyRows(b.arg(3), first.v);
+    out = tiles.queryRows(b.arg(4), first.out), lse = b.arg(5);
     unsigned next = tiles.mask.bindOperands(6);
-    dq = queryRows(b.arg(next), first.dq);
-    dk = keyRows(b.arg(next + 1), first.dk);
-    dv = keyRows(b.arg(next + 2), first.dv);
+    dq = tiles.queryRows(b.arg(next), first.dq);
+    dk = tiles.keyRows(b.arg(next + 1), first.dk);
+    dv = tiles.keyRows(b.arg(next + 2), first.dv);
     auto floats = [&](int64_t offset, int64_t count) {
       return b.scratch(next + 3, offset, count, b.f32());
     };
@@ -100,8 +101,8 @@ public:
       return;
     queries = floats(plan.queries, shape.copySize);
     gradients = floats(plan.gradients, shape.copySize);
-    dkSums = keyRows(floats(plan.dk, spec.keys * spec.width), false);
-    dvSums = keyRows(floats(plan.dv, spec.keys * spec.width), false);
+    dkSums = tiles.keyRows(floats(plan.dk, spec.keys * spec.width), false);
+    dvSums = tiles.keyRows(floats(plan.dv, spec.keys * spec.width), false);
   }
 
   void emit() {
@@ -133,13 +134,6 @@ public:
 private:
   int64_t passLanes() const {
     return std::min<int64_t>(kPartials, b.target.lanes * 2);
-  }
-
-  HeadRows queryRows(Value memory, bool rowsFirst) {
-    return {memory, spec.heads, spec.queries, spec.width, rowsFirst};
-  }
-  HeadRows keyRows(Value memory, bool rowsFirst) {
-    return {memory, spec.kvHeads, spec.keys, spec.width, rowsFirst};
   }
 
   void clearSums(const HeadRows &sums, Value head) {
@@ -376,26 +370,18 @@ func::FuncOp emitAttentionGrad(const KernelSite &site,
                                const AttentionSpec &spec) {
   KernelBuilder b(site);
   b.computeInF32();
-  Type f32 = b.f32(), type = spec.type ? spec.type : f32;
-  auto query = [&](bool rowsFirst) {
-    return HeadRows::typeOf(spec.batch, spec.heads, spec.queries, spec.width,
-                            rowsFirst, type);
-  };
-  auto key = [&](bool rowsFirst) {
-    return HeadRows::typeOf(spec.batch, spec.kvHeads, spec.keys, spec.width,
-                            rowsFirst, type);
-  };
   int64_t bytes = attentionGradScratchBytes(spec, site.target);
   auto first = spec.rowsFirst;
   SmallVector<Type> types = {
-      query(first.dout),
-      query(first.q),
-      key(first.k),
-      key(first.v),
-      query(first.out),
-      MemRefType::get({spec.batch, spec.heads, spec.queries}, f32)};
+      queryType(b, spec, first.dout),
+      queryType(b, spec, first.q),
+      keyType(b, spec, first.k),
+      keyType(b, spec, first.v),
+      queryType(b, spec, first.out),
+      MemRefType::get({spec.batch, spec.heads, spec.queries}, b.f32())};
   AttentionMask::addTypes(b, spec, types);
-  types.append({query(first.dq), key(first.dk), key(first.dv),
+  types.append({queryType(b, spec, first.dq), keyType(b, spec, first.dk),
+                keyType(b, spec, first.dv),
                 MemRefType::get({bytes}, b.getI8Type())});
   b.begin(types);
   AttentionGradEmitter(b, spec).emit();

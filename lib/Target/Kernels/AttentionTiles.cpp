@@ -26,6 +26,22 @@ AttentionShape::AttentionShape(const AttentionSpec &spec,
   copySize = isNarrow ? blockRows * spec.width : 0;
 }
 
+static Type elementOf(KernelBuilder &b, const AttentionSpec &spec) {
+  return spec.type ? spec.type : Type(b.f32());
+}
+
+MemRefType queryType(KernelBuilder &b, const AttentionSpec &spec,
+                     bool rowsFirst) {
+  HeadRows rows({}, spec.heads, spec.queries, spec.width, rowsFirst);
+  return rows.type(spec.batch, elementOf(b, spec));
+}
+
+MemRefType keyType(KernelBuilder &b, const AttentionSpec &spec,
+                   bool rowsFirst) {
+  HeadRows rows({}, spec.kvHeads, spec.keys, spec.width, rowsFirst);
+  return rows.type(spec.batch, elementOf(b, spec));
+}
+
 void AttentionTiles::packPanels(const HeadRows &matrix, Value head,
                                 Value panels) {
   forTiles(b, spec.keys, shape.panelWidth, [&](Value key, int64_t count) {

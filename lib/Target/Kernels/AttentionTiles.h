@@ -13,12 +13,25 @@
 
 namespace weft {
 
+/// The types of q and the like, and of k and the like, as arguments.
+mlir::MemRefType queryType(KernelBuilder &b, const AttentionSpec &spec,
+                           bool rowsFirst);
+mlir::MemRefType keyType(KernelBuilder &b, const AttentionSpec &spec,
+                         bool rowsFirst);
+
 class AttentionTiles {
 public:
   AttentionTiles(KernelBuilder &b, const AttentionSpec &spec,
                  const AttentionShape &shape)
       : mask(b, spec, shape), b(b), spec(spec), shape(shape) {}
 
+  /// Operands and results of the spec's sizes.
+  HeadRows queryRows(Value memory, bool rowsFirst) const {
+    return {memory, spec.heads, spec.queries, spec.width, rowsFirst};
+  }
+  HeadRows keyRows(Value memory, bool rowsFirst) const {
+    return {memory, spec.kvHeads, spec.keys, spec.width, rowsFirst};
+  }
   /// Packs the [keys, width] matrix of a kv head into panels.
   void packPanels(const HeadRows &matrix, Value head, Value panels);
   /// `count` rows of a head from `row` on, in f32: where they are, or a copy in

@@ -31,12 +31,10 @@ struct HeadRows {
     return b.at(b.index(0), b.at(own, b.at(row, sample, rows), heads), width);
   }
 
-  static mlir::MemRefType typeOf(int64_t batch, int64_t heads, int64_t rows,
-                                 int64_t width, bool rowsFirst,
-                                 mlir::Type element) {
-    if (rowsFirst)
-      std::swap(heads, rows);
-    return mlir::MemRefType::get({batch, heads, rows, width}, element);
+  mlir::MemRefType type(int64_t batch, mlir::Type element) const {
+    return rowsFirst
+               ? mlir::MemRefType::get({batch, rows, heads, width}, element)
+               : mlir::MemRefType::get({batch, heads, rows, width}, element);
   }
 };
 

@@ -131,14 +131,11 @@ func::FuncOp emitRotary(const KernelSite &site, const RotarySpec &spec) {
   b.computeInF32();
   int64_t batch = spec.shape[0], heads = spec.shape[1];
   int64_t positions = spec.shape[2], size = spec.shape[3], half = size / 2;
-  auto rows = [&](bool rowsFirst) {
-    return HeadRows::typeOf(batch, heads, positions, size, rowsFirst,
-                            spec.type);
-  };
+  HeadRows x({}, heads, positions, size, spec.xRowsFirst);
+  HeadRows y({}, heads, positions, size, spec.yRowsFirst);
   auto table = MemRefType::get({positions, size}, spec.type);
-  b.begin({rows(spec.xRowsFirst), table, table, rows(spec.yRowsFirst)});
-  HeadRows x(b.arg(0), heads, positions, size, spec.xRowsFirst);
-  HeadRows y(b.arg(3), heads, positions, size, spec.yRowsFirst);
+  b.begin({x.type(batch, spec.type), table, table, y.type(batch, spec.type)});
+  x.memory = b.arg(0), y.memory = b.arg(3);
   Value cosines = b.arg(1), sines = b.arg(2);
   int64_t lanes = std::min(passLanes(b, half), 2 * b.target.lanes);
   auto rotateRow = [&](Value from, Value to, Value angle) {

@@ -39,7 +39,8 @@ def Prog_FusedOp
     Lifespan: made by `prog-fuse-regions`, consumed by `prog-lower`.
 
     Constraints: C1 block arguments have the operands' types; C2 yielded types
-    are the results' types; C3 all results of a loop have one shape.
+    are the results' types; C3 all results of a loop have one shape; C4
+    a region with one of the last three is made of it and such transposes.
   }];
   let arguments = (ins Variadic<AnyRankedTensor>:$inputs);
   let results = (outs Variadic<AnyRankedTensor>:$results);
