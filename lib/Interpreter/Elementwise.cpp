@@ -139,11 +139,12 @@ static Tensor evaluateCast(nn::CastOp op, Operands operands) {
 
 void interpreter::addElementwise(EvaluatorTable &table) {
   for (StringRef name :
-       {"neg",         "abs",     "exp",     "log",         "sqrt",
-        "rsqrt",       "sin",     "cos",     "tanh",        "erf",
-        "sigmoid",     "silu",    "gelu",    "gelu_tanh",   "relu",
-        "logical_not", "add",     "sub",     "mul",         "div",
-        "pow",         "maximum", "minimum", "logical_and", "logical_or"})
+       {"neg",         "abs",       "exp",         "log",     "sqrt",
+        "expm1",       "log1p",     "rsqrt",       "sin",     "cos",
+        "tanh",        "erf",       "sigmoid",     "silu",    "gelu",
+        "gelu_tanh",   "relu",      "logical_not", "add",     "sub",
+        "mul",         "div",       "pow",         "maximum", "minimum",
+        "logical_and", "logical_or"})
     table.add(("nn." + name).str(), evaluateByName);
   table.add<nn::SumOfOp>(evaluateSumOf);
   table.add<nn::CompareOp>(evaluateCompare);

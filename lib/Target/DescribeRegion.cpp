@@ -37,6 +37,8 @@ static Scalar scalarOf(Operation *op) {
       .Case("abs", Scalar::Abs)
       .Case("exp", Scalar::Exp)
       .Case("log", Scalar::Log)
+      .Case("expm1", Scalar::Expm1)
+      .Case("log1p", Scalar::Log1p)
       .Case("sqrt", Scalar::Sqrt)
       .Case("rsqrt", Scalar::Rsqrt)
       .Case("sin", Scalar::Sin)

@@ -74,8 +74,9 @@ static Policy policyOf(Operation *op) {
   // Chains of products and functions keep f32 in between, as they do in the
   // registers of one fused loop; it ends at the next narrow op.
   if (isa<nn::MulOp, nn::DivOp, nn::PowOp, nn::SoftmaxOp, nn::ExpOp, nn::LogOp,
-          nn::SqrtOp, nn::RsqrtOp, nn::SinOp, nn::CosOp, nn::TanhOp, nn::ErfOp,
-          nn::SigmoidOp, nn::SiluOp, nn::GeluOp, nn::GeluTanhOp>(op))
+          nn::Expm1Op, nn::Log1pOp, nn::SqrtOp, nn::RsqrtOp, nn::SinOp,
+          nn::CosOp, nn::TanhOp, nn::ErfOp, nn::SigmoidOp, nn::SiluOp,
+          nn::GeluOp, nn::GeluTanhOp>(op))
     return Policy::Wide;
   if (auto reduce = dyn_cast<nn::ReduceOp>(op))
     if (reduce.getKind() == nn::ReduceOpKind::sum ||

@@ -57,9 +57,9 @@ static bool readsByRegister(prog::FusedOp region) {
 bool isHeavy(prog::FusedOp region) {
   return llvm::any_of(
       region.getBody().front(),
-      llvm::IsaPred<nn::ExpOp, nn::LogOp, nn::SinOp, nn::CosOp, nn::TanhOp,
-                    nn::ErfOp, nn::PowOp, nn::SigmoidOp, nn::SiluOp, nn::GeluOp,
-                    nn::GeluTanhOp>);
+      llvm::IsaPred<nn::ExpOp, nn::LogOp, nn::Expm1Op, nn::Log1pOp, nn::SinOp,
+                    nn::CosOp, nn::TanhOp, nn::ErfOp, nn::PowOp, nn::SigmoidOp,
+                    nn::SiluOp, nn::GeluOp, nn::GeluTanhOp>);
 }
 
 /// True if the region is done sooner behind the sums than in a loop of its own.

@@ -22,6 +22,7 @@ from weft.boundary import boundaries
 from weft.builder import Builder
 from weft.errors import COMPILE, UnsupportedOperators, WeftError
 from weft.importer.call import type_of
+from weft.importer.decompose import changes_values
 from weft.importer.loss import loss_terms
 from weft.importer.walk import Walk
 from weft.ir import Op, Value
@@ -101,7 +102,9 @@ def _trace(model: Model) -> torch.export.ExportedProgram:
     with boundaries(model.module) as calls, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return torch.export.export(_Step(model, calls), tuple(model.batch.values()), strict=False)
+            program = torch.export.export(_Step(model, calls), tuple(model.batch.values()), strict=False)
+            # Into the form where each operator makes a new value.
+            return program.run_decompositions({}) if changes_values(program.graph_module) else program
         except WeftError:
             raise
         except Exception as error:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from weft.ir import Location, Op, Type, Value
 from weft.slots import Slot
 
-_UNARY = "neg abs exp log sqrt rsqrt sin cos tanh erf sigmoid silu gelu gelu_tanh relu logical_not softmax".split()
+_UNARY = "neg abs exp log expm1 log1p sqrt rsqrt sin cos tanh erf sigmoid silu gelu gelu_tanh relu logical_not softmax".split()
 _BINARY = "add sub mul div pow maximum minimum logical_and logical_or".split()
 
 

@@ -37,7 +37,7 @@ TEST(Scalar, EveryUnaryAndBinaryOpHasAnEntry) {
         << name.getStringRef().str();
     numOps += hasEntry;
   }
-  EXPECT_EQ(numOps, 25);
+  EXPECT_EQ(numOps, 27);
 }
 
 TEST(Scalar, MeansWhatTheOpSays) {
@@ -46,6 +46,8 @@ TEST(Scalar, MeansWhatTheOpSays) {
       {"abs", {-2}, 2},
       {"exp", {0}, 1},
       {"log", {0}, -kInfinity},
+      {"expm1", {1e-20}, 1e-20},
+      {"log1p", {1e-20}, 1e-20},
       {"sqrt", {-1}, kNaN},
       {"rsqrt", {4}, 0.5},
       {"rsqrt", {0}, kInfinity},

@@ -13,9 +13,9 @@ using namespace weft::interpreter;
 static std::vector<Example> elementwiseExamples() {
   std::vector<Example> rows;
   for (const char *name : {"neg", "exp", "sin", "cos", "tanh", "erf", "sigmoid",
-                           "silu", "gelu", "gelu_tanh", "relu", "abs"})
+                           "silu", "gelu", "gelu_tanh", "relu", "abs", "expm1"})
     rows.push_back({std::string("nn.") + name, {"4x3xf64"}, {"4x3xf64"}, ""});
-  for (const char *name : {"log", "sqrt", "rsqrt"})
+  for (const char *name : {"log", "log1p", "sqrt", "rsqrt"})
     rows.push_back({std::string("nn.") + name,
                     {"5x2xf64"},
                     {"5x2xf64"},

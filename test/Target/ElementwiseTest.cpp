@@ -31,6 +31,11 @@ const Function functions[] = {
     {"exp", Scalar::Exp, std::exp, 1.1, -104, 89},
     {"log", Scalar::Log, std::log, 0.95, 0, 10},
     {"log_large", Scalar::Log, std::log, 0.95, 0, 3e38},
+    {"expm1", Scalar::Expm1, std::expm1, 3, -100, 88},
+    {"expm1_small", Scalar::Expm1, std::expm1, 3, -1, 1},
+    {"log1p", Scalar::Log1p, std::log1p, 3, -1, 10},
+    {"log1p_small", Scalar::Log1p, std::log1p, 3, -1e-3, 1e-3},
+    {"log1p_large", Scalar::Log1p, std::log1p, 3, 0, 3e38},
     {"tanh", Scalar::Tanh, std::tanh, 1.5, -10, 10},
     {"erf", Scalar::Erf, std::erf, 1.15, -5, 5},
     {"sin", Scalar::Sin, std::sin, 1.6, -1000, 1000},
@@ -119,11 +124,10 @@ TEST(Math, HandlesSpecialValues) {
               88.7f, 89.5f, -103.f, -200.f, 1e-40f, 3e38f};
   Harness harness;
   std::vector<std::pair<Scalar, double (*)(double)>> list = {
-      {Scalar::Exp, std::exp},
-      {Scalar::Log, std::log},
-      {Scalar::Tanh, std::tanh},
-      {Scalar::Erf, std::erf},
-      {Scalar::Sigmoid, sigmoid}};
+      {Scalar::Exp, std::exp},    {Scalar::Log, std::log},
+      {Scalar::Tanh, std::tanh},  {Scalar::Erf, std::erf},
+      {Scalar::Sigmoid, sigmoid}, {Scalar::Expm1, std::expm1},
+      {Scalar::Log1p, std::log1p}};
   for (auto [i, entry] : llvm::enumerate(list))
     emitElementwise(harness.site(numbered("f", i)),
                     unary(entry.first, harness.f32(), count));

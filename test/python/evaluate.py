@@ -55,6 +55,8 @@ def _evaluate(op: Op, x: list[torch.Tensor]) -> torch.Tensor:
         "reshape": lambda: x[0].reshape(type.shape),
         "transpose": lambda: x[0].permute(a["permutation"]),
         "slice": lambda: _slice(x[0], a),
+        "pad": lambda: torch.nn.functional.pad(x[0], [n for pair in zip(reversed(a["low"]), reversed(a["high"])) for n in pair]),
+        "pick": lambda: x[0].gather(-1, x[1][..., None])[..., 0],
         "concat": lambda: torch.cat(x, a["dim"]),
         "embedding": lambda: x[1][x[0]],
         "attention": lambda: _attention(op, *x),

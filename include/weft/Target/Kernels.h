@@ -51,8 +51,8 @@ struct KernelSite {
 enum class Scalar {
   // clang-format off
   Input, Constant, Iota, Given,
-  Neg, Abs, Exp, Log, Sqrt, Rsqrt, Sin, Cos, Tanh, Erf, Sigmoid, Silu, Gelu,
-  GeluTanh, Relu, Not, Cast,
+  Neg, Abs, Exp, Log, Expm1, Log1p, Sqrt, Rsqrt, Sin, Cos, Tanh, Erf, Sigmoid,
+  Silu, Gelu, GeluTanh, Relu, Not, Cast,
   Add, Sub, Mul, Div, Pow, Maximum, Minimum, And, Or,
   Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual,
   Select

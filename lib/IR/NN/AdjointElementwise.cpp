@@ -130,6 +130,14 @@ static constexpr Entry kAdjoints[] = {
      [](const Point &p) -> Cotangents { return {sign(p.e, p.x(), p.g)}; }},
     {"exp", [](const Point &p) -> Cotangents { return {p.e.mul(p.g, p.r())}; }},
     {"log", [](const Point &p) -> Cotangents { return {p.e.div(p.g, p.x())}; }},
+    {"expm1",
+     [](const Point &p) -> Cotangents {
+       return {p.e.mul(p.g, p.e.addConstant(p.r(), 1))};
+     }},
+    {"log1p",
+     [](const Point &p) -> Cotangents {
+       return {p.e.div(p.g, p.e.addConstant(p.x(), 1))};
+     }},
     {"sqrt",
      [](const Point &p) -> Cotangents {
        return {p.e.scale(p.e.div(p.g, p.r()), 0.5)};

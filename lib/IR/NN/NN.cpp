@@ -29,11 +29,11 @@ void NNDialect::initialize() {
 namespace weft::nn {
 
 bool isElementwise(Operation *op) {
-  return isa<NegOp, AbsOp, ExpOp, LogOp, SqrtOp, RsqrtOp, SinOp, CosOp, TanhOp,
-             ErfOp, SigmoidOp, SiluOp, GeluOp, GeluTanhOp, ReluOp, LogicalNotOp,
-             AddOp, SubOp, MulOp, DivOp, PowOp, MaximumOp, MinimumOp,
-             LogicalAndOp, LogicalOrOp, SumOfOp, CompareOp, SelectOp, CastOp>(
-      op);
+  return isa<NegOp, AbsOp, ExpOp, LogOp, Expm1Op, Log1pOp, SqrtOp, RsqrtOp,
+             SinOp, CosOp, TanhOp, ErfOp, SigmoidOp, SiluOp, GeluOp, GeluTanhOp,
+             ReluOp, LogicalNotOp, AddOp, SubOp, MulOp, DivOp, PowOp, MaximumOp,
+             MinimumOp, LogicalAndOp, LogicalOrOp, SumOfOp, CompareOp, SelectOp,
+             CastOp>(op);
 }
 
 bool goesByRows(Operation *op) {

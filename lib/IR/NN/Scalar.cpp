@@ -38,6 +38,8 @@ static constexpr ScalarEntry kScalars[] = {
     {"abs", [](const double *x) { return std::fabs(x[0]); }},
     {"exp", [](const double *x) { return std::exp(x[0]); }},
     {"log", [](const double *x) { return std::log(x[0]); }},
+    {"expm1", [](const double *x) { return std::expm1(x[0]); }},
+    {"log1p", [](const double *x) { return std::log1p(x[0]); }},
     {"sqrt", [](const double *x) { return std::sqrt(x[0]); }},
     {"rsqrt", [](const double *x) { return 1 / std::sqrt(x[0]); }},
     {"sin", [](const double *x) { return std::sin(x[0]); }},

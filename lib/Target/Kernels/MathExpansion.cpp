@@ -178,6 +178,30 @@ Value expandTanh(KernelBuilder &b, Value x) {
   return copySign(b, magnitude, x);
 }
 
+/// tanh(x/2) (exp(x) + 1), which cancels nothing.
+Value expandExpm1(KernelBuilder &b, Value x) {
+  if (!isF32(x))
+    return math::ExpM1Op::create(b, x);
+  Value half = expandTanh(b, b.mul(x, b.constantLike(x, 0.5)));
+  return b.mul(half, b.add(expandExp(b, x), b.constantLike(x, 1.0)));
+}
+
+/// log(w) x / (w - 1) with w = 1 + x rounded: log(w) / (w - 1) changes little
+/// by that rounding (Kahan).
+Value expandLog1p(KernelBuilder &b, Value x) {
+  if (!isF32(x))
+    return math::Log1pOp::create(b, x);
+  Value one = b.constantLike(x, 1.0);
+  Value w = b.add(x, one), rest = b.sub(w, one);
+  Value log = expandLog(b, w);
+  auto equals = [&](Value y, Value z) {
+    return arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, y, z);
+  };
+  Value result = b.mul(log, b.div(x, rest));
+  result = b.select(equals(rest, b.constantLike(x, 0.0)), x, result);
+  return b.select(equals(w, b.constantLike(x, INFINITY)), log, result);
+}
+
 Value expandErf(KernelBuilder &b, Value x) {
   if (!isF32(x))
     return math::ErfOp::create(b, x);

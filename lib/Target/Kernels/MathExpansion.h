@@ -23,6 +23,10 @@ namespace weft {
 
 Value expandExp(KernelBuilder &b, Value x);
 Value expandLog(KernelBuilder &b, Value x);
+/// exp(x) - 1
+Value expandExpm1(KernelBuilder &b, Value x);
+/// log(1 + x)
+Value expandLog1p(KernelBuilder &b, Value x);
 Value expandTanh(KernelBuilder &b, Value x);
 Value expandErf(KernelBuilder &b, Value x);
 Value expandSin(KernelBuilder &b, Value x);

@@ -94,6 +94,10 @@ static Value unary(KernelBuilder &b, Scalar op, Value x) {
     return expandExp(b, x);
   case Scalar::Log:
     return expandLog(b, x);
+  case Scalar::Expm1:
+    return expandExpm1(b, x);
+  case Scalar::Log1p:
+    return expandLog1p(b, x);
   case Scalar::Sqrt:
     return squareRoot(b, x);
   case Scalar::Rsqrt:

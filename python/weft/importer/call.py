@@ -19,6 +19,10 @@ class Unsupported(Exception):
     """This call has no translation; the message says what about it is not supported."""
 
 
+class Composable(Unsupported):
+    """The table translates other calls of this operator; this one is what PyTorch composes it of."""
+
+
 def dtype_name(dtype: torch.dtype) -> str:
     """MLIR's spelling of a torch dtype."""
     if dtype not in _DTYPES:

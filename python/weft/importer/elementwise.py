@@ -4,9 +4,14 @@
 Operands are cast to the dtype PyTorch computes in (the result's, for arithmetic) and broadcast explicitly; scalars are splats.
 """
 
+import math
+
 from weft.builder import splat
 from weft.importer.call import Call, Handler, Unsupported
 from weft.ir import Value
+
+
+_ON_BOOLEANS = {"mul": "logical_and", "add": "logical_or"}
 
 
 def _unary(name: str) -> Handler:
@@ -22,7 +27,9 @@ def _binary(name: str, x: str = "self", y: str = "other") -> Handler:
         if name == "div" and call.get("rounding_mode") is not None:
             raise Unsupported("division with a rounding mode is not supported")
         if dtype == "i1":
-            raise Unsupported("arithmetic on booleans is not supported")
+            if name not in _ON_BOOLEANS:
+                raise Unsupported("arithmetic on booleans is not supported")
+            return call.build.binary(_ON_BOOLEANS[name], call.operand(x, dtype), call.operand(y, dtype))
         right = call.operand(y, dtype)
         if (alpha := call.get("alpha", 1)) != 1:
             factor = call.build.constant(right.type, float(alpha) if right.type.is_float else alpha)
@@ -82,17 +89,38 @@ def _square(call: Call) -> Value:
     return call.build.binary("mul", x, x)
 
 
-def _gelu(call: Call) -> Value:
-    return call.build.unary("gelu_tanh" if call.get("approximate") == "tanh" else "gelu", call.tensor("self"))
+def bounds(predicates: tuple[str, str], low: str, high: str) -> Handler:
+    """Bounds from below and above; a value for which the predicate is false has PyTorch's gradient of 1, also at the bound."""
+
+    def handle(call: Call) -> Value:
+        build, x = call.build, call.operand("self", call.type.dtype)
+        for predicate, name in zip(predicates, (low, high)):
+            if call.get(name) is not None:
+                bound = call.operand(name, call.type.dtype)
+                x = build.select(build.compare(predicate, x, bound), bound, x)
+        return x
+
+    return handle
 
 
-def _clamp(call: Call) -> Value:
-    x = call.operand("self", call.type.dtype)
-    if call.get("min") is not None:
-        x = call.build.binary("maximum", x, call.operand("min", call.type.dtype))
-    if call.get("max") is not None:
-        x = call.build.binary("minimum", x, call.operand("max", call.type.dtype))
-    return x
+def _sign(call: Call) -> Value:
+    build, x = call.build, call.tensor("self")
+    zero = build.constant(x.type, 0.0 if x.type.is_float else 0)
+    above, below = (build.cast(build.compare(predicate, x, zero), x.type.dtype) for predicate in ("gt", "lt"))
+    return build.binary("sub", above, below)
+
+
+def _exp2(call: Call) -> Value:
+    x = call.build.cast(call.tensor("self"), call.type.dtype)
+    return call.build.binary("pow", call.build.constant(x.type, 2.0), x)
+
+
+def _log(base: float) -> Handler:
+    def handle(call: Call) -> Value:
+        x = call.build.unary("log", call.build.cast(call.tensor("self"), call.type.dtype))
+        return call.build.binary("div", x, call.build.constant(x.type, math.log(base)))
+
+    return handle
 
 
 def _where(call: Call) -> Value:
@@ -139,21 +167,27 @@ def _filled(value: int) -> Handler:
     return lambda call: call.build.constant(call.type, float(value) if call.type.is_float else value)
 
 
-_FUNCTIONS = "neg abs exp log sqrt rsqrt sin cos tanh erf sigmoid silu relu"
+_FUNCTIONS = "neg abs exp log expm1 log1p sqrt rsqrt sin cos tanh erf sigmoid silu relu"
 _OVERLOADS = ("Tensor", "Scalar")
 TABLE: dict[str, Handler] = {f"aten.{name}.default": _unary(name) for name in _FUNCTIONS.split()}
 for _name, _nn in {"add": "add", "sub": "sub", "mul": "mul", "div": "div"}.items():
     TABLE |= {f"aten.{_name}.{overload}": _binary(_nn) for overload in _OVERLOADS}
 for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
     TABLE |= {f"aten.{_name}.{overload}": _compare(_name) for overload in _OVERLOADS}
+TABLE |= {f"aten.{_name}": bounds(("lt", "gt"), "min", "max") for _name in ("clamp.default", "clamp.Tensor", "clamp_min.default", "clamp_max.default")}
+# What PyTorch composes operators of, beside aten's own.
+TABLE |= {f"prims.{_name}.default": _unary(_name) for _name in _FUNCTIONS.split() if f"aten.{_name}.default" in TABLE}
+TABLE |= {f"prims.{_name}.default": _binary(_name) for _name in ("add", "sub", "mul", "div", "maximum", "minimum")}
+TABLE |= {f"prims.{_name}.default": _compare(_name) for _name in ("eq", "ne", "lt", "le", "gt", "ge")}
 for _name in ("pow.Tensor_Scalar", "pow.Tensor_Tensor", "pow.Scalar"):
     TABLE[f"aten.{_name}"] = _pow
 for _name in ("to.dtype", "to.dtype_layout", "to.device", "to.other", "_to_copy.default", "type_as.default"):
     TABLE[f"aten.{_name}"] = _cast
 for _name in ("contiguous", "alias", "clone", "lift_fresh_copy"):
     TABLE[f"aten.{_name}.default"] = _identity
-for _name in ("zeros", "new_zeros", "zeros_like"):
-    TABLE[f"aten.{_name}.default"] = _filled(0)
+# Memory that holds anything may hold zeros.
+for _name in ("zeros.default", "new_zeros.default", "zeros_like.default", "empty.memory_format", "empty_like.default", "empty_permuted.default"):
+    TABLE[f"aten.{_name}"] = _filled(0)
 for _name in ("ones", "new_ones", "ones_like"):
     TABLE[f"aten.{_name}.default"] = _filled(1)
 for _name in ("full", "new_full", "full_like", "scalar_tensor"):
@@ -174,9 +208,11 @@ TABLE |= {
     "aten.__or__.Tensor": _logical("logical_or"),
     "aten.reciprocal.default": _reciprocal,
     "aten.square.default": _square,
-    "aten.gelu.default": _gelu,
-    "aten.clamp.default": _clamp,
-    "aten.clamp_min.default": _clamp,
+    "aten.exp2.default": _exp2,
+    "aten.log2.default": _log(2),
+    "aten.log10.default": _log(10),
+    "aten.sign.default": _sign,
+    "aten.copy.default": lambda call: call.operand("src", call.type.dtype),
     "aten.where.self": _where,
     "aten.where.ScalarOther": _where,
     "aten.where.ScalarSelf": _where,

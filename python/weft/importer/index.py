@@ -16,11 +16,13 @@ def _embedding(call: Call) -> Value:
 
 
 def _gather(call: Call) -> Value:
-    """One index per row of the last dim."""
+    """One index along a dim, for each element of the others."""
     x, index = call.tensor("self"), call.tensor("index")
+    dim = call.dim("dim", x.type.rank)
+    x = call.build.transpose(x, [*(d for d in range(x.type.rank) if d != dim), dim])
     lead = x.type.shape[:-1]
-    if call.dim("dim", x.type.rank) != x.type.rank - 1 or index.type.shape != (*lead, 1):
-        raise Unsupported("gather is supported along the last dim, with one index per row")
+    if index.type.shape != (*lead[:dim], 1, *lead[dim:]):
+        raise Unsupported("gather is supported with one index along its dim")
     picked = call.build.emit("pick", [x, call.build.reshape(index, lead)], [x.type.with_shape(lead)])[0]
     return call.build.reshape(picked, call.type.shape)
 

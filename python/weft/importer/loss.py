@@ -6,7 +6,7 @@ so that the compiler can add sums and weights over microbatches and ranks before
 """
 
 from weft.builder import Builder, splat
-from weft.importer.call import Call, Handler, Unsupported
+from weft.importer.call import Call, Composable, Handler
 from weft.importer.norm import mean
 from weft.ir import Type, Value, producer
 
@@ -29,12 +29,9 @@ def _class_last(call: Call, logits: Value, labels: Value) -> tuple[Value, Value]
 def _cross_entropy(call: Call) -> Value:
     build, logits, labels = call.build, call.tensor("self"), call.tensor("target")
     reduction = call.get("reduction", 1)
-    if call.get("weight") is not None or call.get("label_smoothing", 0.0) != 0 or labels.type.dtype != "i64":
-        raise Unsupported("class weights, label smoothing and class probabilities are not supported")
-    if call.get("ignore_index", _IGNORED) != _IGNORED:
-        raise Unsupported(f"ignore_index must be {_IGNORED}: got {call.get('ignore_index')}")
-    if reduction == 0 or logits.type.rank < 2:
-        raise Unsupported("only batched cross-entropy with a mean or a sum is supported")
+    is_weighted = call.get("weight") is not None or call.get("label_smoothing", 0.0) != 0 or labels.type.dtype != "i64"
+    if is_weighted or call.get("ignore_index", _IGNORED) != _IGNORED or reduction == 0 or logits.type.rank < 2:
+        raise Composable
     logits, labels = _class_last(call, logits, labels)
     lse = logits.type.with_shape(labels.type.shape)
     total = build.emit("cross_entropy", [logits, labels], [Type((), logits.type.dtype), lse])[0]

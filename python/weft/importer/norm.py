@@ -32,22 +32,69 @@ def _mean(call: Call) -> Value:
     return mean(call, x, _dims(call, x), bool(call.get("keepdim", False)))
 
 
+def _variance(call: Call) -> tuple[Value, Value]:
+    """Variance and mean; with `correction` c, of which `unbiased` is 1, the squares are divided by n - c."""
+    build, x = call.build, call.tensor("self")
+    dims, keep = _dims(call, x), bool(call.get("keepdim", False))
+    average = mean(call, x, dims, True)
+    centred = build.binary("sub", x, build.stretch(average, x.type.shape))
+    squares = build.reduce("sum", build.binary("mul", centred, centred), dims, keep)
+    count = x.type.size // max(squares.type.size, 1)
+    free = max(count - call.get("correction", 1 if call.get("unbiased", True) else 0), 0)
+    return build.binary("div", squares, build.constant(squares.type, float(free))), build.reshape(average, squares.type.shape)
+
+
+def _root(call: Call, x: Value) -> Value:
+    """A square root whose gradient at 0 is 0, which is PyTorch's choice where it is that of a sum of squares."""
+    build, zero = call.build, call.build.constant(x.type, 0.0)
+    is_zero = build.compare("eq", x, zero)
+    return build.select(is_zero, zero, build.unary("sqrt", build.select(is_zero, build.constant(x.type, 1.0), x)))
+
+
+def _vector_norm(call: Call) -> Value:
+    build, x, order = call.build, call.build.cast(call.tensor("self"), call.type.dtype), call.get("ord", 2)
+    dims, keep = _dims(call, x), bool(call.get("keepdim", False))
+    if order not in (1, 2):
+        raise Unsupported(f"norms of order 1 and 2 are supported: got {order}")
+    if order == 1:
+        return build.reduce("sum", build.unary("abs", x), dims, keep)
+    return _root(call, build.reduce("sum", build.binary("mul", x, x), dims, keep))
+
+
 def _last_dims(call: Call, x: Value) -> list[int]:
     return list(range(x.type.rank - len(call.get("normalized_shape")), x.type.rank))
 
 
-def _layer_norm(call: Call) -> Value:
-    build, x = call.build, call.tensor("input")
-    dims = _last_dims(call, x)
+def _normalised(call: Call, x: Value, dims: list[int]) -> Value:
+    """Less the mean, divided by the root of the variance."""
+    build = call.build
     centred = build.binary("sub", x, build.stretch(mean(call, x, dims, True), x.type.shape))
     variance = mean(call, build.binary("mul", centred, centred), dims, True)
     eps = build.constant(variance.type, float(call.get("eps", 1e-5)))
     scale = build.unary("rsqrt", build.binary("add", variance, eps))
-    result = build.binary("mul", centred, build.stretch(scale, x.type.shape))
+    return build.binary("mul", centred, build.stretch(scale, x.type.shape))
+
+
+def _layer_norm(call: Call) -> Value:
+    build, x = call.build, call.tensor("input")
+    result = _normalised(call, x, _last_dims(call, x))
     if (weight := call.optional("weight")) is not None:
         result = build.binary("mul", result, build.stretch(weight, x.type.shape))
     if (bias := call.optional("bias")) is not None:
         result = build.binary("add", result, build.stretch(bias, x.type.shape))
+    return result
+
+
+def _group_norm(call: Call) -> Value:
+    """Channels are the second dim; a group of them and all dims behind are normalised together."""
+    build, x = call.build, call.tensor("input")
+    shape, groups = x.type.shape, call.integer("num_groups")
+    grouped = build.reshape(x, [shape[0], groups, x.type.size // max(shape[0] * groups, 1)])
+    result = build.reshape(_normalised(call, grouped, [2]), shape)
+    for name, kind in (("weight", "mul"), ("bias", "add")):
+        if (factor := call.optional(name)) is not None:
+            channels = build.reshape(factor, [shape[1], *[1] * (len(shape) - 2)])
+            result = build.binary(kind, result, build.stretch(channels, shape))
     return result
 
 
@@ -84,6 +131,12 @@ TABLE: dict[str, Handler] = {
     "aten.mean.dim": _mean,
     "aten.layer_norm.default": _layer_norm,
     "aten.rms_norm.default": _rms_norm,
+    "aten.group_norm.default": _group_norm,
+    "aten.linalg_vector_norm.default": _vector_norm,
     "aten.softmax.int": _softmax,
     "aten._softmax.default": _softmax,
 }
+for _overload in ("default", "dim", "correction"):
+    TABLE[f"aten.var.{_overload}"] = lambda call: _variance(call)[0]
+    TABLE[f"aten.std.{_overload}"] = lambda call: _root(call, _variance(call)[0])
+    TABLE[f"aten.var_mean.{_overload}"] = lambda call: list(_variance(call))

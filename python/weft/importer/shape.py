@@ -88,13 +88,57 @@ def _stack(call: Call) -> Value:
 
 
 def _pad(call: Call) -> Value:
-    x, pads = call.tensor("self"), list(call.get("pad"))
-    if call.get("value", 0) != 0 or min(pads) < 0:
-        raise Unsupported("padding with other than zeros, or by a negative amount, is not supported")
+    """Padding by less than nothing cuts; by other than zeros, it is chosen where ones end."""
+    build, x, pads = call.build, call.tensor("self"), list(call.get("pad"))
+    if call.get("mode", "constant") != "constant":
+        raise Unsupported(f'padding of mode "{call.get("mode")}" is not supported')
     low, high = [0] * x.type.rank, [0] * x.type.rank
     for i in range(len(pads) // 2):
         low[-1 - i], high[-1 - i] = pads[2 * i], pads[2 * i + 1]
-    return call.build.emit("pad", [x], [call.type], low=low, high=high, interior=[0] * x.type.rank)[0]
+    for dim, (before, behind) in enumerate(zip(low, high)):
+        if before < 0 or behind < 0:
+            x = build.slice(x, dim, max(-before, 0), x.type.shape[dim] + min(behind, 0))
+
+    def padded(value: Value) -> Value:
+        amounts = {"low": [max(n, 0) for n in low], "high": [max(n, 0) for n in high]}
+        return build.emit("pad", [value], [value.type.with_shape(call.type.shape)], **amounts, interior=[0] * value.type.rank)[0]
+
+    if (value := call.get("value", 0)) == 0:
+        return padded(x)
+    ones = padded(build.constant(Type(x.type.shape, "f32"), 1.0))
+    filler = build.constant(call.type, float(value) if call.type.is_float else value)
+    return build.select(build.compare("ne", ones, build.constant(ones.type, 0.0)), padded(x), filler)
+
+
+def _roll(call: Call) -> Value:
+    x, shifts, dims = call.tensor("self"), call.get("shifts"), call.get("dims")
+    shifts = shifts if isinstance(shifts, (list, tuple)) else [shifts]
+    shape, dims = x.type.shape, dims if isinstance(dims, (list, tuple)) else [dims]
+    if not dims:
+        x, dims = call.build.reshape(x, [x.type.size]), [0]
+    for shift, dim in zip(shifts, (dim % x.type.rank for dim in dims)):
+        size = x.type.shape[dim]
+        if start := -shift % max(size, 1):
+            x = call.build.concat([call.build.slice(x, dim, start, size), call.build.slice(x, dim, 0, start)], dim)
+    return call.build.reshape(x, shape)
+
+
+def _repeat_interleave(call: Call) -> Value:
+    """Each element along the dim `repeats` times, side by side; without a dim, of all elements in order."""
+    x, repeats = call.tensor("self"), call.integer("repeats")
+    if call.get("dim") is None:
+        x, dim = call.build.reshape(x, [x.type.size]), 0
+    else:
+        dim = call.dim("dim", x.type.rank)
+    before, behind = x.type.shape[: dim + 1], x.type.shape[dim + 1 :]
+    apart = call.build.reshape(x, [*before, 1, *behind])
+    return call.build.reshape(call.build.stretch(apart, (*before, repeats, *behind)), call.type.shape)
+
+
+def _eye(call: Call) -> Value:
+    build, shape = call.build, call.type.shape
+    rows, columns = (build.broadcast(build.iota(size), [dim], shape) for dim, size in enumerate(shape))
+    return build.cast(build.compare("eq", rows, columns), call.type.dtype)
 
 
 def _arange(call: Call) -> Value:
@@ -151,6 +195,11 @@ TABLE |= {
     "aten.cat.default": _concat,
     "aten.stack.default": _stack,
     "aten.constant_pad_nd.default": _pad,
+    "aten.pad.default": _pad,
+    "aten.roll.default": _roll,
+    "aten.repeat_interleave.self_int": _repeat_interleave,
+    "aten.eye.default": _eye,
+    "aten.eye.m": _eye,
     "aten.tril.default": _triangle("le"),
     "aten.triu.default": _triangle("ge"),
 }

@@ -11,8 +11,9 @@ from weft.boundary import boundary_operator
 from weft.builder import Builder
 from weft.errors import Refusal
 from weft.importer import TABLE
-from weft.importer.call import Call, Unsupported, type_of
-from weft.ir import Type, Value
+from weft.importer.call import Call, Composable, Unsupported, type_of
+from weft.importer.decompose import decompose
+from weft.ir import Location, Type, Value
 from weft.locations import Locations
 
 _TRANSPARENT = {"wrap_with_set_grad_enabled": (0, 1), "wrap_with_autocast": (2, 4)}  # region op: (flag, body) arguments
@@ -26,8 +27,8 @@ class Walk:
     locations: Locations
     refusals: list[Refusal] = field(default_factory=list)
 
-    def run(self, module: GraphModule, inputs: list[object]) -> list[object]:
-        """The values of the graph's outputs, given those of its placeholders."""
+    def run(self, module: GraphModule, inputs: list[object], place: Location | None = None) -> list[object]:
+        """The values of the graph's outputs, given those of its placeholders; all at `place`, if it is given."""
         values: dict[Node, object] = {}
         live, remaining = _live(module), iter(inputs)
         outputs: object = ()
@@ -39,7 +40,8 @@ class Walk:
             elif node.op == "output":
                 outputs = torch.fx.node.map_arg(node.args[0], lambda n: values[n])
             elif node in live:
-                self.build.location = self.locations.of(node)
+                if place is None:
+                    self.build.location = self.locations.of(node)
                 values[node] = self._translate(node, values)
         return list(outputs)
 
@@ -55,9 +57,12 @@ class Walk:
                 return self._boundary(node, arguments, named)
             if isinstance(node.target, torch._ops.OpOverload):
                 if name not in TABLE:
-                    raise Unsupported("")
+                    return self._composed(node, values)
                 results = tuple(type_of(tensor) for tensor in _tensors(node))
-                found = TABLE[name](Call(self.build, _by_name(node.target, arguments, named), results))
+                try:
+                    found = TABLE[name](Call(self.build, _by_name(node.target, arguments, named), results))
+                except Composable:
+                    return self._composed(node, values)
                 return _checked(name, found, results)
             raise Unsupported("")
         except Unsupported as reason:
@@ -75,11 +80,25 @@ class Walk:
             raise Unsupported("autocast is not supported: the plan sets the precision")
         return self.run(arguments[body], inputs)
 
+    def _composed(self, node: Node, values: dict[Node, object]) -> object:
+        """What PyTorch makes of an operator without an entry; if some of that has none either, the operator is refused for it."""
+        if (graph := decompose(node, frozenset(TABLE))) is None:
+            raise Unsupported("")
+        inner = Walk(self.build, self.locations)
+        found = inner.run(graph, [values[given] for given in node.all_input_nodes], self.build.location)
+        if inner.refusals:
+            raise Unsupported("PyTorch composes it of " + ", ".join(dict.fromkeys(map(_part, inner.refusals))))
+        return found if isinstance(node.meta["val"], (list, tuple)) else found[0]
+
     def _boundary(self, node: Node, arguments: tuple[object, ...], named: dict[str, object]) -> Value:
         given = _by_name(node.target, arguments, named)
         value = given.pop("x")
         self.build.location = self.locations.at(str(given["module"]), node)
         return self.build.emit("boundary", [value], [value.type], **given)[0]
+
+
+def _part(refusal: Refusal) -> str:
+    return refusal.operator + (f" ({refusal.reason})" if refusal.reason else "")
 
 
 def _operator_name(node: Node) -> str:

@@ -55,6 +55,8 @@ def NN_NegOp : NN_Unary<"neg", "negation", NN_Tensor>;
 def NN_AbsOp : NN_Unary<"abs", "absolute value", NN_Tensor>;
 def NN_ExpOp : NN_Unary<"exp", "exponential">;
 def NN_LogOp : NN_Unary<"log", "natural logarithm">;
+def NN_Expm1Op : NN_Unary<"expm1", "exponential less 1, exact near 0">;
+def NN_Log1pOp : NN_Unary<"log1p", "natural logarithm of 1 + x, exact near 0">;
 def NN_SqrtOp : NN_Unary<"sqrt", "square root">;
 def NN_RsqrtOp : NN_Unary<"rsqrt", "reciprocal of the square root">;
 def NN_SinOp : NN_Unary<"sin", "sine">;
