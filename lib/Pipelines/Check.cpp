@@ -267,10 +267,12 @@ void GradientProof::provePath(const Path &path, pipe::SlotOp slot,
     StringRef name = mesh().axes()[mesh().axisOfAtom(atom)].name;
     bool isData = name.starts_with("dp_") || name == "cp";
     PlacementSet set = placements.of(path.value, atom);
-    bool differs = !(set & kReplicated);
-    bool staysPartial = placementOf(slot, atom) & partialSet(ReduceKind::Sum);
-    bool needsSum =
-        isData && differs && !staysPartial && !isUsedInShards(parameter, atom);
+    // What lies in shards is gathered instead, or the slot's own shard.
+    PlacementSet partial = partialSet(ReduceKind::Sum);
+    bool isPartial = (set & partial) && !(set & kReplicated);
+    bool staysPartial = placementOf(slot, atom) & partial;
+    bool needsSum = isData && isPartial && !staysPartial &&
+                    !isUsedInShards(parameter, atom);
     std::string axis = "axis \"" + mesh().atomName(atom) + "\"";
     if (path.sums[atom] > 1)
       fail(path.value, slot,

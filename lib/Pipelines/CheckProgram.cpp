@@ -13,12 +13,16 @@ using namespace mlir;
 
 namespace weft {
 
+/// Truth values are bytes in memory.
 static void printShapes(llvm::raw_ostream &os, TypeRange types) {
   for (Type type : types) {
     auto shaped = cast<ShapedType>(type);
+    Type element = shaped.getElementType();
+    if (element.isInteger(1))
+      element = IntegerType::get(type.getContext(), 8);
     os << " [";
     llvm::interleave(shaped.getShape(), os, "x");
-    os << " " << shaped.getElementType() << "]";
+    os << " " << element << "]";
   }
 }
 

@@ -318,6 +318,48 @@ TEST_F(CheckTest, AsksNoSumOfAWeightThatIsUsedInShards) {
       IsEmpty());
 }
 
+// As one of a value that was gathered or exchanged on its way.
+TEST_F(CheckTest, AsksNoSumOfAGradientThatIsGathered) {
+  Edit computed = {
+      R"(%dw = nn.contract "bo,bi->oi" %y, %x : (tensor<2x4xf32>, tensor<2x4xf32>) -> tensor<4x4xf32>)",
+      R"(%part_dw = nn.exp %w : tensor<2x4xf32>
+         %dw = dist.all_gather %part_dw over #mesh ["dp_shard"] dims [0] : (tensor<2x4xf32>) -> tensor<4x4xf32>)"};
+  Edit mean = {
+      R"(%mean = dist.all_reduce "sum" %shard over #mesh ["dp_replicate"] : (tensor<2x4xf32>) -> tensor<2x4xf32>)",
+      "%mean = nn.neg %shard : tensor<2x4xf32>"};
+  EXPECT_THAT(findings(proveGradients,
+                       {computed, {kScatter.str(), kSlice.str()}, mean}),
+              IsEmpty());
+}
+
+TEST_F(CheckTest, ComparesTruthValuesAsBytes) {
+  constexpr llvm::StringLiteral mesh = "#mesh = #dist.mesh<tp = 2>\n";
+  auto scheduled = parseSourceString<ModuleOp>(
+      (mesh + R"(func.func @f(%x: tensor<2xi1>) -> tensor<4xi1> {
+        %y = dist.all_gather %x over #mesh ["tp"] dims [0] : (tensor<2xi1>) -> tensor<4xi1>
+        return %y : tensor<4xi1>
+      })")
+          .str(),
+      &context);
+  auto prove = [&](StringRef element) {
+    std::string text = (mesh + R"(func.func @f() {
+        %x = prog.buffer "microbatch" at 0 : memref<2xE>
+        %y = prog.buffer "microbatch" at 64 : memref<4xE>
+        prog.collective "all_gather" 0 ins(%x : memref<2xE>) outs(%y : memref<4xE>) over #mesh ["tp"] reduce "sum" dims [0] concat []
+        return
+      })")
+                           .str();
+    for (size_t at = text.find('E'); at != std::string::npos;
+         at = text.find('E', at))
+      text.replace(at, 1, element.str());
+    auto program = parseSourceString<ModuleOp>(text, &context);
+    EXPECT_TRUE(scheduled && program);
+    return program && proveProgram(*scheduled, *program).holds;
+  };
+  EXPECT_TRUE(prove("i8"));
+  EXPECT_FALSE(prove("i16"));
+}
+
 TEST_F(CheckTest, FollowsStartedCollectives) {
   Edit started = {
       R"(%mean = dist.all_reduce "sum" %shard over #mesh ["dp_replicate"] : (tensor<2x4xf32>) -> tensor<2x4xf32>)",
