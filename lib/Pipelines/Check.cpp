@@ -149,10 +149,12 @@ public:
 
 private:
   /// One way from a returned gradient back to a value, with how often it was
-  /// summed over each axis.
+  /// summed over each axis, and whether it was gathered, so that it lies in
+  /// shards.
   struct Path {
     Value value;
     SmallVector<int, 4> sums;
+    llvm::SmallBitVector inShards;
   };
   void readSchedule();
   void findGathers();
@@ -238,6 +240,9 @@ bool GradientProof::step(Path &path) {
     auto kind = issued.op->getAttrOfType<StringAttr>("kind");
     if (kind && kind.getValue() == "sum")
       count(issued.op, 1);
+    if (auto gather = dyn_cast<dist::AllGatherOp>(issued.op))
+      for (int atom : dist::atomsOf(gather.getMesh(), gather.getAxes()))
+        path.inShards.set(atom);
     path.value = issued.operand;
     return true;
   }
@@ -269,7 +274,8 @@ void GradientProof::provePath(const Path &path, pipe::SlotOp slot,
     PlacementSet set = placements.of(path.value, atom);
     // What lies in shards is gathered instead, or the slot's own shard.
     PlacementSet partial = partialSet(ReduceKind::Sum);
-    bool isPartial = (set & partial) && !(set & kReplicated);
+    bool isPartial =
+        (set & partial) && !(set & kReplicated) && !path.inShards.test(atom);
     bool staysPartial = placementOf(slot, atom) & partial;
     bool needsSum = isData && isPartial && !staysPartial &&
                     !isUsedInShards(parameter, atom);
@@ -287,8 +293,9 @@ void GradientProof::provePath(const Path &path, pipe::SlotOp slot,
 
 void GradientProof::proveSlot(func::FuncOp function, OpOperand &returned,
                               pipe::SlotOp slot, const Placements &placements) {
-  SmallVector<Path> work = {
-      {returned.get(), SmallVector<int, 4>(mesh().numAtoms(), 0)}};
+  SmallVector<Path> work = {{returned.get(),
+                             SmallVector<int, 4>(mesh().numAtoms(), 0),
+                             llvm::SmallBitVector(mesh().numAtoms())}};
   int numOld = 0;
   bool isComputed = false;
   while (!work.empty()) {
@@ -303,7 +310,7 @@ void GradientProof::proveSlot(func::FuncOp function, OpOperand &returned,
     Operation *op = path.value.getDefiningOp();
     if (isa_and_nonnull<nn::SumOfOp, nn::AddOp>(op)) {
       for (Value operand : op->getOperands())
-        work.push_back({operand, path.sums});
+        work.push_back({operand, path.sums, path.inShards});
       continue;
     }
     isComputed |= !isa_and_nonnull<nn::ConstantOp>(op);

@@ -38,6 +38,10 @@ class Builder:
         """0, 1, ... size - 1."""
         return self.emit("iota", [], [Type((size,), "i64")], dim=0)[0]
 
+    def softmax(self, x: Value) -> Value:
+        """Over the last dim, which may be of size 1."""
+        return self.emit("softmax", [x], [x.type])[0]
+
     # Elementwise.
 
     def unary(self, name: str, x: Value) -> Value:

@@ -122,9 +122,9 @@ func.func @masks_with_the_neutral_element(%x: tensor<10x8xf32, #rows>) {
   // CHECK: nn.mask_tail {{.*}} value 0xFFF0000000000000
   // CHECK-NEXT: nn.reduce max
   %1 = nn.reduce max %x dims [0] : (tensor<10x8xf32, #rows>) -> tensor<8xf32, #largest>
-  // CHECK: nn.mask_tail {{.*}} value 1.000000e+00
-  // CHECK-NEXT: nn.reduce product
-  %2 = nn.reduce product %x dims [0] : (tensor<10x8xf32, #rows>) -> tensor<8xf32, #dist.layout<#mesh, tp = partial(product)>>
+  // CHECK: nn.mask_tail {{.*}} value 0x7FF0000000000000
+  // CHECK-NEXT: nn.reduce min
+  %2 = nn.reduce min %x dims [0] : (tensor<10x8xf32, #rows>) -> tensor<8xf32, #dist.layout<#mesh, tp = partial(min)>>
   return
 }
 

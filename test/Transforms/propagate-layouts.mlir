@@ -37,6 +37,16 @@ func.func @flows_backward_from_a_wish(%bias: tensor<8xf32> {pipe.slot = @bias}) 
   return
 }
 
+// A sum of shards is partial; a product, which no communicator makes, is not.
+// CHECK-LABEL: func.func @combines
+func.func @combines(%x: tensor<4x8xf32> {pipe.slot = @x}) {
+  // CHECK: nn.reduce sum {{.*}}dist.assignment = array<i64: 0, -1, -1>
+  %0 = nn.reduce sum %x dims [0] : (tensor<4x8xf32>) -> tensor<8xf32>
+  // CHECK: nn.reduce product {{.*}}dist.assignment = array<i64: -1, -1, -1>
+  %1 = nn.reduce product %x dims [0] : (tensor<4x8xf32>) -> tensor<8xf32>
+  return
+}
+
 // Replicate entries of a wish never flow.
 // CHECK-LABEL: func.func @keeps_replicate_wishes_here
 func.func @keeps_replicate_wishes_here(%x: tensor<4x8xf32> {pipe.slot = @x}) {

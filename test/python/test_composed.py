@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operators that the importer takes apart: what it makes of each has PyTorch's value, and its gradients also where functions have kinks."""
+"""Operators that the importer takes apart or folds: what it makes of each has PyTorch's value, and its gradients also where functions have kinks."""
 
 from collections.abc import Callable
 
@@ -54,6 +54,8 @@ OPERATORS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "normalize": lambda x, w: F.normalize(x, dim=-1),
     "cosine_similarity": lambda x, w: x * F.cosine_similarity(x + 2, w[0], dim=-1)[..., None],
     "group_norm": lambda x, w: F.group_norm(x.transpose(1, 2), 2, w[0], w[1]).transpose(1, 2),
+    "softmax of one": lambda x, w: x * torch.softmax(x.amin(-1, keepdim=True), -1),
+    "softmax": lambda x, w: torch.softmax(x, 1),
     "log_softmax": lambda x, w: F.log_softmax(x, 1),
     "logsumexp": lambda x, w: x - torch.logsumexp(x, -1, keepdim=True),
     "in place": lambda x, w: _in_place(x, w),

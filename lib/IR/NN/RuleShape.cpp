@@ -87,10 +87,13 @@ ShardingRule ReduceOp::getShardingRule() {
   RuleBuilder rule;
   Dims input, result;
   auto reduce = static_cast<ReduceKind>(getKind());
+  // No communicator multiplies: the factors of a product stay together.
+  bool isProduct = getKind() == ReduceOpKind::product;
+  FactorKind reduced = isProduct ? FactorKind::Whole : FactorKind::Reduced;
   for (auto [i, size] : llvm::enumerate(shapeOf(getInput()))) {
     bool isReduced = llvm::is_contained(getDims(), static_cast<int64_t>(i));
-    int factor = rule.add(
-        size, isReduced ? FactorKind::Reduced : FactorKind::Parallel, reduce);
+    int factor =
+        rule.add(size, isReduced ? reduced : FactorKind::Parallel, reduce);
     input.factors.push_back(factor);
     if (!isReduced)
       result.factors.push_back(factor);

@@ -35,7 +35,7 @@ def _spelled_out(call: Call, query: Value, key: Value, value: Value, mask: Value
         scores = build.select(spread, scores, build.constant(scores.type, _LOWEST))
     else:
         scores = build.binary("add", scores, build.cast(spread, scores.type.dtype))
-    out = build.contract("bkgst,bktd->bkgsd", build.unary("softmax", scores), value)
+    out = build.contract("bkgst,bktd->bkgsd", build.softmax(scores), value)
     return build.reshape(out, query.type.shape)
 
 

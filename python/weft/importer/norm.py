@@ -115,7 +115,7 @@ def _softmax(call: Call) -> Value:
     dim, last = call.dim("dim", x.type.rank), x.type.rank - 1
     order = list(range(x.type.rank))
     order[dim], order[last] = last, dim
-    return build.transpose(build.unary("softmax", build.transpose(x, order)), order)
+    return build.transpose(build.softmax(build.transpose(x, order)), order)
 
 
 TABLE: dict[str, Handler] = {
