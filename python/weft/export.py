@@ -145,10 +145,11 @@ def _header(model: Model) -> dict[str, object]:
 
 
 def block_pattern(module: torch.nn.Module) -> str | None:
-    """The pattern of the longest list of modules of one class, such as `model.layers.*`."""
+    """The pattern of the longest container of modules of one class, such as `model.layers.*`."""
     lists: Counter[str] = Counter()
     for path, child in module.named_modules():
-        if isinstance(child, torch.nn.ModuleList) and len({type(block) for block in child}) == 1:
+        holds_blocks = path and isinstance(child, (torch.nn.ModuleList, torch.nn.ModuleDict, torch.nn.Sequential))
+        if holds_blocks and len({type(block) for block in child.children()}) == 1:
             lists[path] = len(child)
     return f"{max(lists, key=lists.__getitem__)}.*" if lists else None
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from weft.errors import COMPILE, WeftError
 from weft.importer.call import type_of
 from weft.ir import Location
 from weft.locations import relative, source
@@ -29,6 +30,9 @@ class Tensors:
 def collect_tensors(model: Model, program: torch.export.ExportedProgram) -> Tensors:
     """The slots of a model; non-persistent buffers that the graph does not read have none."""
     tensors = Tensors(_place(model.module, ""))
+    for name, tensor in [*model.module.named_parameters(), *model.batch.items()]:
+        if tensor.is_complex():
+            raise WeftError(f'"{name}" is complex: parameters and inputs are real', exit_code=COMPILE)
     _parameters(model, tensors)
     _buffers(model, program, tensors)
     buffers = {_PREFIX + name for name, _ in model.module.named_buffers(remove_duplicate=False)}
@@ -72,17 +76,22 @@ def _buffers(model: Model, program: torch.export.ExportedProgram, tensors: Tenso
             continue
         value = model.buffers.get(name, buffer) if buffer.is_meta else buffer
         tensors.slots.append(Slot(name, type_of(buffer), "buffer", "run", _place(model.module, name), stored=True))
-        tensors.stored[name] = value.detach().contiguous()
+        tensors.stored[name] = _held(value)
+
+
+def _held(tensor: torch.Tensor) -> torch.Tensor:
+    """What the file of weights holds of a buffer: of a complex one, both parts."""
+    return (torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor).detach().contiguous()
 
 
 def _constant(name: str, constant: torch.Tensor, tensors: Tensors) -> None:
-    if constant.numel() <= INLINE_CONSTANT:
+    if constant.numel() <= INLINE_CONSTANT and not constant.is_complex():
         tensors.constants[name] = constant
         return
     slot = "constant." + name.removeprefix(_PREFIX)
     tensors.slots.append(Slot(slot, type_of(constant), "buffer", "run", tensors.place, stored=True))
     tensors.slot_of[name] = slot
-    tensors.stored[slot] = constant.detach().contiguous()
+    tensors.stored[slot] = _held(constant)
 
 
 def _place(module: torch.nn.Module, name: str) -> Location:

@@ -8,7 +8,7 @@ import torch
 from evaluate import evaluate
 from torch import nn
 from torch.nn import functional as F
-from weft.errors import UnsupportedOperators
+from weft.errors import UnsupportedOperators, WeftError
 from weft.export import import_model
 from weft.model import Model
 
@@ -58,6 +58,7 @@ OPERATORS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "softmax": lambda x, w: torch.softmax(x, 1),
     "log_softmax": lambda x, w: F.log_softmax(x, 1),
     "logsumexp": lambda x, w: x - torch.logsumexp(x, -1, keepdim=True),
+    "complex": lambda x, w: _rotate(x),
     "in place": lambda x, w: _in_place(x, w),
     "set": lambda x, w: _set(x),
 }
@@ -71,6 +72,15 @@ LOSSES: dict[str, Callable[[torch.Tensor, Tensors], torch.Tensor]] = {
     "huber": lambda x, batch: F.huber_loss(x, torch.full_like(x, 0.3)),
     "z-loss": lambda x, batch: F.cross_entropy(x.transpose(1, 2), batch["labels"]) + 0.1 * torch.logsumexp(x, -1).square().mean(),
 }  # fmt: skip
+
+
+def _rotate(x: torch.Tensor) -> torch.Tensor:
+    """Rotary embedding as Llama's own code has it, with a turn of its own for each head."""
+    angles = torch.outer(torch.arange(12).float(), 1 / torch.arange(1, 3))
+    turns = torch.polar(torch.ones_like(angles), angles)[:6].view(1, 6, 1, 2)
+    heads = torch.view_as_complex(x.float().reshape(2, 6, 2, 2, 2))
+    heads = heads * turns * torch.view_as_complex(torch.tensor([[0.6, 0.8], [1.0, 0.0]]))[:, None].conj()
+    return torch.view_as_real(heads[:, :, -2:]).flatten(2)
 
 
 def _in_place(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
@@ -136,6 +146,18 @@ def test_losses(name: str) -> None:
 def test_what_an_operator_is_composed_of_is_named() -> None:
     with pytest.raises(UnsupportedOperators, match=r"aten\.cumsum\.default x1: PyTorch composes it of prims\.sum\.default\n    at test_composed\.py:"):
         _check(lambda x, w: x.cumsum(1), _cross_entropy)
+
+
+def test_complex_numbers_elsewhere_are_refused() -> None:
+    with pytest.raises(UnsupportedOperators, match=r"aten\.abs\.default x1: complex numbers are supported in products"):
+        _check(lambda x, w: x * torch.view_as_complex(x.reshape(2, 6, 4, 2)).abs().repeat(1, 1, 2), _cross_entropy)
+
+
+def test_complex_parameters_are_refused() -> None:
+    module = nn.Linear(4, 4)
+    module.turn = nn.Parameter(torch.ones(2, dtype=torch.complex64))
+    with pytest.raises(WeftError, match='"turn" is complex: parameters and inputs are real'):
+        import_model(Model(module, {"x": torch.zeros(2, 4)}, lambda module, batch: module(batch["x"]).sum()))
 
 
 def test_a_composition_does_not_hide_a_detached_value() -> None:

@@ -5,7 +5,10 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 import torch
+from torch import nn
+from weft.export import block_pattern
 from conftest import EXAMPLES, Exported, export, run_main
 from safetensors.torch import load_file, save_file
 from weft.export_command import main
@@ -155,3 +158,12 @@ def test_arguments_name_slots(tiny: Exported) -> None:
     bound = re.findall(r"{pipe\.slot = @([^}]+)}", tiny.text)
     assert set(bound) <= slots and len(bound) == len(set(bound))
     assert bound[-4:] == ["tokens", "labels", "term0.sum", "term0.weight"]
+
+
+@pytest.mark.parametrize("kind", ["list", "dict", "sequence"])
+def test_blocks_in_any_container(kind: str) -> None:
+    blocks = [nn.Linear(2, 2) for _ in range(3)]
+    containers = {"list": nn.ModuleList(blocks), "dict": nn.ModuleDict({f"b{i}": block for i, block in enumerate(blocks)}), "sequence": nn.Sequential(*blocks)}
+    module = nn.Module()
+    module.body, module.mixed = containers[kind], nn.Sequential(*[nn.Linear(2, 2), nn.ReLU()] * 3)
+    assert block_pattern(module) == "body.*"

@@ -31,10 +31,12 @@ def dtype_name(dtype: torch.dtype) -> str:
 
 
 def type_of(tensor: torch.Tensor) -> Type:
-    """The static type of a (fake) tensor; a dynamic dim is refused."""
+    """The static type of a (fake) tensor; a dynamic dim is refused. A complex one has a last dim for its two parts."""
     for dim, size in enumerate(tensor.shape):
         if not isinstance(size, int):
             raise Unsupported(f"dim {dim} is dynamic: got {size}, expected a number")
+    if tensor.is_complex():
+        return Type((*tensor.shape, 2), dtype_name(tensor.dtype.to_real()))
     return Type(tuple(tensor.shape), dtype_name(tensor.dtype))
 
 

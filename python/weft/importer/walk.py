@@ -10,8 +10,8 @@ from torch.fx import GraphModule, Node
 from weft.boundary import boundary_operator
 from weft.builder import Builder
 from weft.errors import Refusal
-from weft.importer import TABLE
-from weft.importer.call import Call, Composable, Unsupported, type_of
+from weft.importer import TABLE, complexes
+from weft.importer.call import Call, Composable, Handler, Unsupported, type_of
 from weft.importer.decompose import decompose
 from weft.ir import Location, Type, Value
 from weft.locations import Locations
@@ -56,11 +56,12 @@ class Walk:
             if node.target is boundary_operator():
                 return self._boundary(node, arguments, named)
             if isinstance(node.target, torch._ops.OpOverload):
-                if name not in TABLE:
+                table = _table(name, node)
+                if name not in table:
                     return self._composed(node, values)
                 results = tuple(type_of(tensor) for tensor in _tensors(node))
                 try:
-                    found = TABLE[name](Call(self.build, _by_name(node.target, arguments, named), results))
+                    found = table[name](Call(self.build, _by_name(node.target, arguments, named), results))
                 except Composable:
                     return self._composed(node, values)
                 return _checked(name, found, results)
@@ -95,6 +96,21 @@ class Walk:
         value = given.pop("x")
         self.build.location = self.locations.at(str(given["module"]), node)
         return self.build.emit("boundary", [value], [value.type], **given)[0]
+
+
+def _table(name: str, node: Node) -> dict[str, Handler]:
+    """The operators on complex numbers are few, and have no operands of both kinds."""
+    complex_inputs = [_is_complex(given) for given in node.all_input_nodes]
+    if not any(complex_inputs) and not _is_complex(node):
+        return TABLE
+    if name not in complexes.TABLE or (name not in complexes.FROM_REAL and not all(complex_inputs)):
+        raise Unsupported("complex numbers are supported in products, views and slices, as rotary embeddings use them")
+    return complexes.TABLE
+
+
+def _is_complex(node: Node) -> bool:
+    value = node.meta.get("val")
+    return isinstance(value, torch.Tensor) and value.is_complex()
 
 
 def _part(refusal: Refusal) -> str:
