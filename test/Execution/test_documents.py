@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Packed documents: a mask of equal ids becomes operands of attention; training equals eager PyTorch, and other documents are noticed."""
 
-import json
 import sys
 from pathlib import Path
 
@@ -10,7 +9,8 @@ import pytest
 import torch
 from cases import MESHES, Case
 from lab import BUILD, STEPS, run, weft
-from safetensors.torch import load_file, save_file
+from modules import module_reference
+from safetensors.torch import save_file
 from weft.compare import compare_dumps
 from weft.export import export_model
 from weft.model import from_function
@@ -30,22 +30,7 @@ def _data() -> dict[str, torch.Tensor]:
 
 
 def _reference(weights: Path, data: dict[str, torch.Tensor], dump: Path) -> Path:
-    module, losses = Packed(), []
-    module.load_state_dict(load_file(weights))
-    optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
-    for step in range(STEPS):
-        batch = {name: tensor[step * BATCH : (step + 1) * BATCH] for name, tensor in data.items()}
-        optimizer.zero_grad()
-        found = loss(module(batch["tokens"], batch["documents"]), batch)
-        found.backward()
-        losses.append(found.item())
-        gradients = {name: p.grad.clone() for name, p in module.named_parameters()}
-        optimizer.step()
-    dump.mkdir()
-    (dump / "loss.json").write_text(json.dumps({"losses": losses}))
-    save_file(gradients, dump / "gradients.safetensors")
-    save_file(dict(module.named_parameters()), dump / "parameters.safetensors")
-    return dump
+    return module_reference(Packed(), lambda module, batch: loss(module(batch["tokens"], batch["documents"]), batch), weights=weights, data=data, dump=dump)
 
 
 @pytest.fixture(scope="module")

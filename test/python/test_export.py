@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
-from weft.export import block_pattern
 from conftest import EXAMPLES, Exported, export, run_main
 from safetensors.torch import load_file, save_file
+from torch import nn
+from weft.export import block_pattern
 from weft.export_command import main
 
 GOLDEN = Path(__file__).parent / "golden"
