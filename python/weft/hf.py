@@ -67,15 +67,15 @@ def build_module(config: object, weights: Weights, *, attention: str | None = No
     with torch.device("meta" if weights.seed is None else "cpu"):
         try:
             return AutoModelForCausalLM.from_config(config, **options).train()
-        except KeyError as error:
+        except Exception as error:
             raise _refused(config, error, attention) from error
 
 
-def _refused(config: object, error: KeyError, attention: str) -> Exception:
-    """What to raise where a model has a table of attentions of its own, which is looked up by name (GPT-J, GPT-Neo)."""
-    if error.args != (attention,):
-        return error
+def _refused(config: object, error: Exception, attention: str) -> WeftError:
+    """What to raise where transformers cannot build a model; some look attention up by name in a table of their own (GPT-J, GPT-Neo)."""
     model = getattr(config, "model_type", "the model")
+    if not isinstance(error, KeyError) or error.args != (attention,):
+        return WeftError(f'transformers cannot build "{model}" from this configuration: {type(error).__name__}: {error}', exit_code=INPUT_FILE)
     return WeftError(f'attention of "{model}" cannot be taken over: it is not an attention function of transformers', exit_code=COMPILE)
 
 

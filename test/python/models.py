@@ -87,7 +87,7 @@ class Untranslatable(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         torch.linalg.qr(x)
-        y = torch.cumsum(x * self.weight, 0) + torch.cumsum(x, 1)
+        y = torch.cumprod(x * self.weight, 0) + torch.cumprod(x, 1)
         return self.drop(y)[3 - torch.arange(4)].sort(dim=0).values
 
 
@@ -114,3 +114,18 @@ class Detached(nn.Module):
 
 def detached() -> Made:
     return Detached(), {"x": torch.zeros(4, 4)}, lambda output, batch: output.sum()
+
+
+class Counting(nn.Module):
+    """Takes a number out of a tensor, which no program can."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.weight * x.sum().item()
+
+
+def counting() -> Made:
+    return Counting(), {"x": torch.zeros(4, 4)}, lambda output, batch: output.sum()

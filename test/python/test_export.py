@@ -167,3 +167,10 @@ def test_blocks_in_any_container(kind: str) -> None:
     module = nn.Module()
     module.body, module.mixed = containers[kind], nn.Sequential(*[nn.Linear(2, 2), nn.ReLU()] * 3)
     assert block_pattern(module) == "body.*"
+
+
+def test_a_configuration_that_transformers_cannot_build(tmp_path: Path) -> None:
+    config = {"model_type": "gpt2", "n_embd": 30, "n_layer": 1, "n_head": 4, "n_positions": 16, "vocab_size": 64}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    run = run_main(main, "--hf", tmp_path, "--weights", "none", "--batch", 2, "--seq", 8, "-o", tmp_path / "out")
+    assert run.code == 3 and run.err.startswith('error: transformers cannot build "gpt2" from this configuration: ValueError: ')

@@ -41,11 +41,16 @@ def test_weighted_losses_are_terms(tmp_path: Path) -> None:
     assert "tensor<2x4x5x4xf32>, tensor<2x2x5x4xf32>, tensor<2x2x5x4xf32>, tensor<5xi64>" in text
 
 
+def test_a_number_taken_out_of_a_tensor(tmp_path: Path) -> None:
+    run = run_main(main, "--module", "models:counting", "-o", tmp_path)
+    assert run.code == 4 and "its result is no tensor: a number that depends on the values of tensors\n    at models.py:" in run.err
+
+
 def test_all_unsupported_operators_at_once(tmp_path: Path) -> None:
     run = _export("untranslatable", tmp_path)
     assert run.code == 4
     assert "4 unsupported operators in 5 calls" in run.err
-    assert re.search(r"aten\.cumsum\.default x2: PyTorch composes it of prims\.sum\.default\n    at models\.py:\d+", run.err)
+    assert re.search(r"aten\.cumprod\.default x2: PyTorch composes it of prims\.prod\.default\n    at models\.py:\d+", run.err)
     assert re.search(r"aten\.dropout\.default x1: dropout with probability 0\.5 .*\n    at models\.py:\d+", run.err)
     assert "aten.index.Tensor x1: indexing by tensors is supported where each counts through its dim" in run.err
     assert "aten.sort" in run.err and "qr" not in run.err  # dead code is not looked at

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Matrix products as `nn.contract`. A product over one element (K = 1) is a multiplication of broadcasts."""
 
-from weft.importer.call import Call, Handler
-from weft.ir import Value
+from weft.builder import splat
+from weft.importer.call import Call, Handler, Unsupported
+from weft.ir import Type, Value
 
 _LEAD = "btshuvw"  # leading dims of activations: batch, tokens, ...
 
@@ -58,10 +59,28 @@ def _addmm(call: Call) -> Value:
     return build.binary("add", added, product)
 
 
+def _cumsum(call: Call) -> Value:
+    """A product of finite numbers with a triangle of ones, which adds in the order of the dim."""
+    build, x = call.build, call.build.cast(call.tensor("self"), call.type.dtype)
+    dim, rank = call.dim("dim", x.type.rank), x.type.rank
+    size = x.type.shape[dim] if rank else 1
+    if (value := splat(x)) is not None:
+        count = build.binary("add", build.iota(size), build.constant(Type((size,), "i64"), 1))
+        sums = build.binary("mul", build.cast(count, x.type.dtype), build.constant(Type((size,), x.type.dtype), value))
+        return build.reshape(build.broadcast(sums, [dim] if rank else [], x.type.shape), x.type.shape) if size > 1 else x
+    if not x.type.is_float:
+        raise Unsupported("sums of whole numbers along a dim are supported of constants only")
+    rows, columns = (build.broadcast(build.iota(size), [d], (size, size)) for d in (0, 1))
+    triangle = build.cast(build.compare("le", rows, columns), x.type.dtype)
+    letters = _LEAD[:rank]
+    return build.contract(f"{letters},{letters[dim]}o->{letters.replace(letters[dim], 'o')}", x, triangle)
+
+
 TABLE: dict[str, Handler] = {
     "aten.linear.default": _linear,
     "aten.matmul.default": _matmul,
     "aten.mm.default": _matmul,
+    "aten.cumsum.default": _cumsum,
     "aten.bmm.default": _matmul,
     "aten.addmm.default": _addmm,
     "aten.baddbmm.default": _addmm,

@@ -83,7 +83,7 @@ class Walk:
 
     def _composed(self, node: Node, values: dict[Node, object]) -> object:
         """What PyTorch makes of an operator without an entry; if some of that has none either, the operator is refused for it."""
-        if (graph := decompose(node, frozenset(TABLE))) is None:
+        if not _tensors(node) or (graph := decompose(node, frozenset(TABLE))) is None:
             raise Unsupported("")
         inner = Walk(self.build, self.locations)
         found = inner.run(graph, [values[given] for given in node.all_input_nodes], self.build.location)
@@ -129,9 +129,15 @@ def _by_name(target: torch._ops.OpOverload, arguments: tuple, named: dict[str, o
     return found | named
 
 
-def _tensors(node: Node) -> list[torch.Tensor]:
+def _results(node: Node) -> list[object]:
     value = node.meta["val"]
     return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _tensors(node: Node) -> list[torch.Tensor]:
+    if not all(isinstance(value, torch.Tensor) for value in _results(node)):
+        raise Unsupported("its result is no tensor: a number that depends on the values of tensors")
+    return _results(node)
 
 
 def _checked(name: str, found: Value | list[Value], expected: tuple[Type, ...]) -> Value | list[Value]:
@@ -146,7 +152,7 @@ def _placeholder(node: Node) -> object:
     try:
         values = [Value(type_of(tensor)) for tensor in _tensors(node)]
     except Unsupported:
-        values = [Value(Type((), "f32")) for _ in _tensors(node)]
+        values = [Value(Type((), "f32")) for _ in _results(node)]
     return values if isinstance(node.meta["val"], (list, tuple)) else values[0]
 
 
