@@ -6,6 +6,7 @@ Everything here goes through transformers' Auto classes and its interfaces for a
 
 import inspect
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,7 @@ from weft.initialization import buffer_values, parameter_inits
 from weft.model import Batch, Model
 
 ATTENTION = "weft"  # the name our attention is registered under
+_seen: Counter[str] = Counter()  # of one forward pass
 Mask = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]  # of batch, head, query, key
 
 
@@ -57,8 +59,7 @@ def build_module(config: object, weights: Weights, *, attention: str | None = No
     """The causal language model of a configuration in fp32, in training mode; by default with transformers' own attention."""
     from transformers import AutoModelForCausalLM
 
-    if attention is None:  # scaled_dot_product_attention would drop a cap on the scores, and models that may have one refuse it
-        attention = "eager" if hasattr(config, "attn_logit_softcapping") else "sdpa"
+    attention = attention or _own_attention(config)
     options = {"attn_implementation": attention, "dtype": torch.float32}
     if weights.directory is not None:
         return _load_module(config, weights.directory, options).train()
@@ -69,6 +70,21 @@ def build_module(config: object, weights: Weights, *, attention: str | None = No
             return AutoModelForCausalLM.from_config(config, **options).train()
         except Exception as error:
             raise _refused(config, error, attention) from error
+
+
+def _class_of(config: object) -> type[torch.nn.Module]:
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    try:
+        found = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    except KeyError:
+        raise WeftError(f'transformers has no causal language model for "{config.model_type}"', exit_code=INPUT_FILE) from None
+    return found[0] if isinstance(found, tuple) else found
+
+
+def _own_attention(config: object) -> str:
+    """Attention as transformers has it; scaled_dot_product_attention would drop a cap on the scores."""
+    return "sdpa" if _class_of(config)._supports_sdpa and not hasattr(config, "attn_logit_softcapping") else "eager"
 
 
 def _refused(config: object, error: Exception, attention: str) -> WeftError:
@@ -98,7 +114,9 @@ def _load_module(config: object, directory: Path, options: dict[str, object]) ->
 def make_model(config: object, weights: Weights, *, batch: int, seq: int) -> Model:
     """The exportable model: tokens and labels i64 [batch, seq], mean cross-entropy of the logits in fp32."""
     _register_attention()
-    module = build_module(config, weights, attention=ATTENTION)
+    # A class that does not look its attention up has its own, with masks as that needs them.
+    looks_up = _class_of(config)._supports_attention_backend
+    module = build_module(config, weights, attention=ATTENTION if looks_up else None)
     meta = weights.directory is None and weights.seed is None
     shape, device = (batch, seq), "meta" if meta else "cpu"
     example = {name: torch.zeros(shape, dtype=torch.int64, device=device) for name in ("tokens", "labels")}
@@ -113,7 +131,10 @@ def _loss(module: torch.nn.Module, batch: Batch) -> torch.Tensor:
     if "attention_mask" in inspect.signature(module.forward).parameters:
         # All positions count, said explicitly: a model given no mask looks for packed sequences in its position ids.
         extra["attention_mask"] = torch.ones_like(batch["tokens"], dtype=torch.bool)
+    _seen.clear()
     logits = module(input_ids=batch["tokens"], use_cache=False, **extra).logits
+    if _seen["masks left out"] and not _seen["attentions"]:
+        raise WeftError(f'attention of "{module.config.model_type}" cannot be taken over: it calls none that is registered', exit_code=COMPILE)
     return torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), batch["labels"].flatten())
 
 
@@ -150,15 +171,21 @@ def _register_attention() -> None:
 
 def _mask(
     *, batch_size: int, q_length: int, kv_length: int, mask_function: Mask, local_size: int | None = None,
-    device: torch.device | str = "cpu", **_: object,
+    device: torch.device | str = "cpu", allow_is_causal_skip: bool = True, **_: object,
 ) -> torch.Tensor | None:  # fmt: skip
-    """No tensor for a causal mask, nor for a window at least as long as the sequence; others as a comparison of positions."""
+    """No tensor for a causal mask, nor for a window at least as long as the sequence; others as a comparison of positions.
+
+    A model that computes with its mask forbids that there is none.
+    """
     from transformers.masking_utils import causal_mask_function
 
-    if mask_function is causal_mask_function or (local_size is not None and local_size >= kv_length):
+    is_causal = mask_function is causal_mask_function or (local_size is not None and local_size >= kv_length)
+    if is_causal and allow_is_causal_skip:
+        _seen["masks left out"] += 1
         return None
     batch, queries, keys = (torch.arange(size, device=device) for size in (batch_size, q_length, kv_length))
-    return mask_function(batch[:, None, None, None], batch[:1, None, None, None], queries[:, None], keys)
+    mask = mask_function(batch[:, None, None, None], batch[:1, None, None, None], queries[:, None], keys)
+    return mask if allow_is_causal_skip else mask.expand(batch_size, 1, q_length, kv_length)
 
 
 def _attention(
@@ -166,6 +193,7 @@ def _attention(
     dropout: float = 0.0, scaling: float | None = None, is_causal: bool | None = None, softcap: float | None = None,
     **extra: object,
 ) -> tuple[torch.Tensor, None]:  # fmt: skip
+    _seen["attentions"] += 1
     for name in ("position_bias", "s_aux"):
         if extra.get(name) is not None:
             raise WeftError(f'attention with "{name}" is not supported', exit_code=COMPILE)

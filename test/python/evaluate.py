@@ -6,7 +6,7 @@ from weft.export import Imported
 from weft.ir import Op
 
 Tensors = dict[str, torch.Tensor]
-_DTYPES = {"f32": torch.float32, "i64": torch.int64, "i1": torch.bool, "f64": torch.float64}
+_DTYPES = {"f32": torch.float32, "i64": torch.int64, "i32": torch.int32, "i1": torch.bool, "f64": torch.float64}
 _UNARY = {
     "silu": torch.nn.functional.silu, "gelu": torch.nn.functional.gelu, "boundary": lambda x: x,
     "gelu_tanh": lambda x: torch.nn.functional.gelu(x, approximate="tanh"), "softmax": lambda x: x.softmax(-1),

@@ -106,13 +106,6 @@ def test_incomplete_weights_are_refused(tiny: Exported, tmp_path: Path) -> None:
     assert run.code == 3 and "cannot be loaded" in run.err
 
 
-def test_attention_that_cannot_be_taken_over_is_refused(tmp_path: Path) -> None:
-    config = {"model_type": "gptj", "n_embd": 32, "n_layer": 1, "n_head": 4, "rotary_dim": 8, "n_positions": 16, "vocab_size": 64}
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    run = run_main(main, "--hf", tmp_path, "--weights", "none", "--batch", 2, "--seq", 8, "-o", tmp_path / "out")
-    assert run.code == 4 and 'attention of "gptj" cannot be taken over' in run.err
-
-
 def test_windows_are_comparisons_of_positions(tmp_path: Path) -> None:
     """A window as long as the sequence is none; a shorter one is left to the compiler, without a table of what counts."""
     config = json.loads((EXAMPLES / "tiny.json").read_text()) | {"model_type": "mistral", "sliding_window": 8}

@@ -19,7 +19,8 @@ SMALL = {
 _GPT2 = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 32, "resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0}
 KINDS = {
     "qwen2": {}, "qwen3": {"head_dim": 8}, "gemma": {"head_dim": 8}, "olmo2": {}, "phi3": {}, "gpt_neox": {}, "gpt2": _GPT2,
-    "mistral": {"sliding_window": 5},
+    "mistral": {"sliding_window": 5}, "doge": {}, "opt": {"dropout": 0.0}, "bloom": {"n_layer": 2, "n_head": 4, "hidden_dropout": 0.0, "attention_dropout": 0.0},
+    "gptj": {**_GPT2, "rotary_dim": 4}, "falcon": {"hidden_dropout": 0.0, "attention_dropout": 0.0},
     "gemma2": {"head_dim": 8, "sliding_window": 5, "attn_logit_softcapping": 2.0, "query_pre_attn_scalar": 8},
 }  # fmt: skip
 

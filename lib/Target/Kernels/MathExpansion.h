@@ -8,6 +8,7 @@
 //   function          max ulp   range
 //   exp               1.1       all
 //   log               0.9       all
+//   expm1, log1p      3         all
 //   tanh              1.5       all
 //   erf               1.1       all
 //   sin, cos          1.6       all

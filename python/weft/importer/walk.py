@@ -8,7 +8,7 @@ import torch
 from torch.fx import GraphModule, Node
 
 from weft.boundary import boundary_operator
-from weft.builder import Builder
+from weft.builder import Builder, splat
 from weft.errors import Refusal
 from weft.importer import TABLE, complexes
 from weft.importer.call import Call, Composable, Handler, Unsupported, type_of
@@ -94,6 +94,8 @@ class Walk:
     def _boundary(self, node: Node, arguments: tuple[object, ...], named: dict[str, object]) -> Value:
         given = _by_name(node.target, arguments, named)
         value = given.pop("x")
+        if splat(value) is not None:  # a mask of ones lies anywhere
+            return value
         self.build.location = self.locations.at(str(given["module"]), node)
         return self.build.emit("boundary", [value], [value.type], **given)[0]
 
