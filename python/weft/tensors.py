@@ -38,6 +38,11 @@ def collect_tensors(model: Model, program: torch.export.ExportedProgram) -> Tens
     buffers = {_PREFIX + name for name, _ in model.module.named_buffers(remove_duplicate=False)}
     for name, constant in program.constants.items():  # non-persistent buffers are among them
         if isinstance(constant, torch.Tensor) and name not in buffers:
+            if constant.is_meta:
+                raise WeftError(
+                    f'the model makes the constant "{name}" while it runs, which has no values without weights: export it with a seed or weights',
+                    exit_code=COMPILE,
+                )
             _constant(name, constant, tensors)
     for name, tensor in model.batch.items():
         tensors.slots.append(Slot(name, type_of(tensor), "input", "microbatch", tensors.place))
