@@ -24,8 +24,10 @@ const std::vector<Case> cases = {
     {"td,od->to", {25, 37}, {53, 37}, {0, 1}},
     {"td,do->to", {7, 17}, {17, 250}, {0, 1}},
     {"td,od->to", {30, 1500}, {35, 1500}, {}},
-    // A is packed; swapped; several letters; a batch.
+    // A is packed, also for turned tiles; swapped; several letters; a batch.
     {"bto,btd->od", {2, 33, 70}, {2, 33, 83}, {0, 1}},
+    {"bto,btd->od", {2, 33, 90}, {2, 33, 83}, {0, 1}},
+    {"bto,btd->od", {2, 33, 170}, {2, 33, 70}, {0}},
     {"od,td->to", {70, 40}, {90, 40}, {0, 1}},
     {"btd,hcd->bthc", {2, 9, 40}, {3, 32, 40}, {0, 2, 3}},
     {"btd,hcd->bhtc", {2, 9, 40}, {3, 32, 40}, {1}},

@@ -71,6 +71,14 @@ static void merge(SmallVector<Letter> &group) {
   group = merged;
 }
 
+void exchange(Groups &groups) {
+  std::swap(groups.m, groups.n);
+  for (auto *group : {&groups.batch, &groups.m, &groups.n, &groups.k})
+    for (Letter &letter : *group)
+      std::swap(letter.a, letter.b);
+  groups.swapped = !groups.swapped;
+}
+
 Groups analyseContract(const ContractSpec &spec) {
   auto [a, b, c] = splitEquation(spec.equation);
   Shape cShape = contractShape(spec);
@@ -97,13 +105,8 @@ Groups analyseContract(const ContractSpec &spec) {
   for (char name : a)
     if (!c.contains(name) && letterOf(name).size > 1)
       groups.k.push_back(letterOf(name));
-  if (lastIsM || groups.n.empty()) {
-    std::swap(groups.m, groups.n);
-    for (auto *group : {&groups.batch, &groups.m, &groups.n, &groups.k})
-      for (Letter &letter : *group)
-        std::swap(letter.a, letter.b);
-    groups.swapped = true;
-  }
+  if (lastIsM || groups.n.empty())
+    exchange(groups);
   for (auto *group : {&groups.batch, &groups.m, &groups.n, &groups.k}) {
     merge(*group);
     if (group->empty() && group != &groups.batch)

@@ -24,6 +24,8 @@ struct Groups {
 };
 
 Groups analyseContract(const ContractSpec &spec);
+/// Swaps A and B, and with them m and n.
+void exchange(Groups &groups);
 
 /// The product of the letters' sizes.
 int64_t extent(ArrayRef<Letter> group);

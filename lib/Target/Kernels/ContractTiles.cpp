@@ -16,83 +16,24 @@
 
 #include "ContractTiles.h"
 
+#include "ContractBlocks.h"
 #include "ContractTail.h"
 #include "GemmTile.h"
+
+#include <numeric>
 
 using namespace mlir;
 
 namespace weft {
 
 namespace {
-/// k steps of one iteration of a tile, and floats of a cache line.
-constexpr int64_t kUnroll = 8, kLine = 16;
-
-/// Sizes of the blocks; the whole extent where blocking does not pay.
-struct Blocks {
-  int64_t rows; // of a tile
-  int64_t k, m;
-  bool pack, packA;
-
-  /// Elements of a panel of B, with room for transposing past its end.
-  int64_t panelB(const Groups &groups, const TargetInfo &target) const;
-  /// Elements between panels of A: one line more than needed, so that they
-  /// don't fall into one set of the cache, and for a store past the end.
-  int64_t strideA() const {
-    return (k * rows + kLine - 1) / kLine * kLine + kLine;
-  }
-  int64_t panelsA() const {
-    return packA ? (m + rows - 1) / rows * strideA() : 0;
-  }
-};
+/// k steps of one iteration of a tile.
+constexpr int64_t kUnroll = 8;
 } // namespace
 
-int64_t Blocks::panelB(const Groups &groups, const TargetInfo &target) const {
-  if (!pack)
-    return 0;
-  int64_t depth = extent(ArrayRef(groups.k).drop_back()) * k + target.lanes;
-  return depth * target.tileCols();
-}
-
-/// `count` in equal parts of at most `most`, each a multiple of `step`.
-static int64_t evenParts(int64_t count, int64_t most, int64_t step) {
-  if (count <= most)
-    return count;
-  int64_t parts = llvm::divideCeil(count, most);
-  return llvm::alignTo(llvm::divideCeil(count, parts), step);
-}
-
-/// 24 sums of 16 lanes keep both ports of a wide CPU busy with panels from the
-/// second cache; 12 of 8 lanes are what 16 registers hold.
-static int64_t tileRowsFor(const TargetInfo &target) {
-  return target.lanes == 16 ? 12 : target.lanes == 8 ? 6 : 4;
-}
-
-static Blocks planBlocks(const ContractSpec &spec, const Groups &groups,
-                         const TargetInfo &target) {
-  // Half again the room counts as fitting: a block less packs B once less.
-  // Panels of A are written as well, and nobody asks for them ahead.
-  constexpr int64_t kLongest = 704, kCacheFloats = 3 << 17;
-  constexpr int64_t kPanelFloats = kCacheFloats / 2;
-  const Letter &n = groups.n.back(), &k = groups.k.back(), &m = groups.m.back();
-  bool singleK = groups.k.size() == 1;
-  Blocks blocks;
-  blocks.rows = tileRowsFor(target);
-  blocks.pack = n.b != 1 || extent(groups.m) >= 64;
-  blocks.packA = blocks.pack && singleK && groups.m.size() == 1 && k.a != 1 &&
-                 m.a == 1 && blocks.rows <= target.lanes &&
-                 extent(groups.n) >= 2 * target.tileCols();
-  // Between blocks of k the sums are in C.
-  bool cut = singleK && (n.c == 1 || n.size == 1) && spec.cType.isF32() &&
-             !spec.region;
-  blocks.k = cut ? evenParts(k.size, kLongest, kLine) : k.size;
-  int64_t room = blocks.packA ? kPanelFloats : kCacheFloats;
-  blocks.m = evenParts(m.size, std::max(room / blocks.k, 8 * blocks.rows),
-                       blocks.rows);
-  return blocks;
-}
-
-llvm::json::Object describeTiles(const ContractSpec &spec, const Groups &groups,
+llvm::json::Object describeTiles(const ContractSpec &spec, const Groups &given,
                                  const TargetInfo &target) {
+  Groups groups = withFewerRows(given, target);
   Blocks blocks = planBlocks(spec, groups, target);
   llvm::json::Array packed;
   if (blocks.packA)
@@ -105,8 +46,9 @@ llvm::json::Object describeTiles(const ContractSpec &spec, const Groups &groups,
       {"packed", std::move(packed)}};
 }
 
-int64_t tiledScratchBytes(const ContractSpec &spec, const Groups &groups,
+int64_t tiledScratchBytes(const ContractSpec &spec, const Groups &given,
                           const TargetInfo &target) {
+  Groups groups = withFewerRows(given, target);
   Blocks blocks = planBlocks(spec, groups, target);
   return 4 * (blocks.panelB(groups, target) + blocks.panelsA());
 }
@@ -114,10 +56,12 @@ int64_t tiledScratchBytes(const ContractSpec &spec, const Groups &groups,
 namespace {
 class TiledEmitter {
 public:
-  TiledEmitter(KernelBuilder &b, const ContractSpec &spec, const Groups &groups)
-      : b(b), groups(groups), blocks(planBlocks(spec, groups, b.target)),
-        m(groups.m.back()), n(groups.n.back()), k(groups.k.back()),
-        cols(b.target.tileCols()), tail(b, spec) {
+  TiledEmitter(KernelBuilder &b, const ContractSpec &spec, const Groups &given)
+      : b(b), groups(withFewerRows(given, b.target)),
+        blocks(planBlocks(spec, groups, b.target)), m(groups.m.back()),
+        n(groups.n.back()), k(groups.k.back()), cols(b.target.tileCols()),
+        tail(b, spec) {
+    isExchanged = groups.swapped != given.swapped;
     memoryA = b.arg(groups.swapped ? 1 : 0);
     memoryB = b.arg(groups.swapped ? 0 : 1);
     int64_t sizeB = blocks.panelB(groups, b.target);
@@ -128,7 +72,10 @@ public:
       panelA = b.scratch(scratch, 4 * sizeB, blocks.panelsA(), b.f32());
   }
 
+  /// `bases` are those of the operands as `given`.
   void emit(Bases bases) {
+    if (isExchanged)
+      std::swap(bases.a, bases.b);
     forTiles(b, m.size, blocks.m, [&](Value m0, int64_t rows) {
       Bases block = bases.advance(b, m0, m);
       if (blocks.k >= k.size)
@@ -159,6 +106,7 @@ private:
   void panelTiles(const Panel &at);
   void tile(const Panel &at, Bases bases, Value row, int64_t rows);
   void packRows(const Block &block);
+  void packSteps(const Block &block, Value at, int64_t steps);
   void fetchFirstPanel(const Block &block, Value at);
   void pack(ArrayRef<Letter> outer, Value base, Value flat, const Panel &at);
   void packInner(Value base, Value flat, const Panel &at);
@@ -173,10 +121,11 @@ private:
   void fetchAhead(const Panel &at, GemmTile &t, Value row);
 
   KernelBuilder &b;
-  const Groups &groups;
+  Groups groups;
   Blocks blocks;
   Letter m, n, k;
   int64_t cols;
+  bool isExchanged;
   ContractTail tail;
   Value memoryA, memoryB, panel, panelA;
 };
@@ -252,18 +201,23 @@ void TiledEmitter::tile(const Panel &at, Bases bases, Value row, int64_t rows) {
 /// one's are read at once.
 TiledEmitter::FetchFn TiledEmitter::fetchC(const Panel &at, const GemmTile &t,
                                            Value row) {
-  if (t.cColumn != 1)
+  if (t.cColumn != 1 && t.cRow != 1)
     return {};
-  int64_t perRow = llvm::divideCeil(t.columns, kLine), cRow = t.cRow;
+  // Runs of C: along n, or along m.
+  bool alongN = t.cColumn == 1;
+  int64_t runs = alongN ? t.rows : t.columns;
+  int64_t length = alongN ? t.columns : t.rows,
+          stride = alongN ? t.cRow : t.cColumn;
+  int64_t perRun = llvm::divideCeil(length, kLine);
   Value base = t.cBase;
   if (t.accumulate) {
     Value next =
         b.min(b.add(row, b.index(t.rows)), b.index(at.block.rows - t.rows));
-    base = b.at(base, b.sub(next, row), cRow);
+    base = b.at(base, b.sub(next, row), t.cRow);
   }
-  return spread(t, t.rows * perRow, [=, this](Value number) {
-    auto [row, line] = b.divide(number, perRow);
-    tail.fetch(b.at(b.at(base, row, cRow), line, kLine), kLine, Fetch::Near,
+  return spread(t, runs * perRun, [=, this](Value number) {
+    auto [run, line] = b.divide(number, perRun);
+    tail.fetch(b.at(b.at(base, run, stride), line, kLine), kLine, Fetch::Near,
                Fetch::Write);
   });
 }
@@ -353,6 +307,25 @@ void TiledEmitter::fetchAhead(const Panel &at, GemmTile &t, Value row) {
 // Packing
 //===----------------------------------------------------------------------===//
 
+/// The first `count` lanes of each register, one after the other; a single one
+/// stays as it is. `count` is at least half of the lanes.
+static Values joinRows(KernelBuilder &b, const Values &rows, int64_t count) {
+  if (rows.size() == 1)
+    return rows;
+  int64_t lanes = b.target.lanes;
+  Values joined;
+  for (int64_t first = 0; first < count * int64_t(rows.size());
+       first += lanes) {
+    // A register holds lanes of two neighbours.
+    size_t low = first / count, high = std::min(low + 1, rows.size() - 1);
+    SmallVector<int64_t> from;
+    for (int64_t i = first; i < first + lanes; ++i)
+      from.push_back(i % count + (i / count == int64_t(low) ? 0 : lanes));
+    joined.push_back(vector::ShuffleOp::create(b, rows[low], rows[high], from));
+  }
+  return joined;
+}
+
 /// What the first panel of B is packed from in step `at`: nothing has asked for
 /// it yet.
 void TiledEmitter::fetchFirstPanel(const Block &block, Value at) {
@@ -364,24 +337,43 @@ void TiledEmitter::fetchFirstPanel(const Block &block, Value at) {
 }
 
 /// Packs a block of A, contiguous along m, into panels [k][tile's rows]: whole
-/// rows are read in order. A store may reach into the next step's elements,
-/// which are written after it.
+/// rows are read in order. As many steps at a time as fill whole registers: of
+/// unaligned stores most would cross a line.
 void TiledEmitter::packRows(const Block &block) {
-  int64_t lanes = b.target.lanes, step = blocks.rows;
-  int64_t panels = llvm::divideCeil(block.rows, step);
-  int64_t full = block.rows < lanes ? 0 : (block.rows - lanes) / step + 1;
-  b.loop(block.lo, block.hi, 1, [&](Value at) {
-    Value from = b.at(block.bases.a, at, k.a);
-    Value to = b.at(b.index(0), b.sub(at, block.lo), step);
-    auto copy = [&](Value number, Value mask) {
-      Value lanesOfRow = b.load(memoryA, b.at(from, number, step), lanes, mask);
-      b.store(lanesOfRow, panelA, b.at(to, number, blocks.strideA()));
-    };
-    fetchFirstPanel(block, at);
-    b.loop(full, 1, [&](Value number) { copy(number, {}); });
-    for (int64_t number = full; number < panels; ++number)
-      copy(b.index(number), b.mask(b.index(block.rows - number * step), lanes));
-  });
+  int64_t lanes = b.target.lanes, rows = blocks.rows;
+  int64_t together = lanes / std::gcd(lanes, rows);
+  Value rest = b.createOrFold<arith::RemUIOp>(b.sub(block.hi, block.lo),
+                                              b.index(together));
+  Value whole = b.sub(block.hi, rest);
+  b.loop(block.lo, whole, together,
+         [&](Value at) { packSteps(block, at, together); });
+  b.loop(whole, block.hi, 1, [&](Value at) { packSteps(block, at, 1); });
+}
+
+/// Packs `steps` steps of k from `at` on. A single step's store may reach into
+/// the next one's elements, which are written after it.
+void TiledEmitter::packSteps(const Block &block, Value at, int64_t steps) {
+  int64_t lanes = b.target.lanes, rows = blocks.rows;
+  int64_t panels = llvm::divideCeil(block.rows, rows);
+  int64_t full = block.rows < lanes ? 0 : (block.rows - lanes) / rows + 1;
+  Value to = b.at(b.index(0), b.sub(at, block.lo), rows);
+  Values from;
+  for (int64_t i = 0; i < steps; ++i) {
+    Value step = b.add(at, b.index(i));
+    from.push_back(b.at(block.bases.a, step, k.a));
+    fetchFirstPanel(block, step);
+  }
+  auto copy = [&](Value number, Value mask) {
+    Values read;
+    for (Value row : from)
+      read.push_back(b.load(memoryA, b.at(row, number, rows), lanes, mask));
+    Value panel = b.at(to, number, blocks.strideA());
+    for (auto [i, joined] : llvm::enumerate(joinRows(b, read, rows)))
+      b.store(joined, panelA, b.add(panel, b.index(i * lanes)));
+  };
+  b.loop(full, 1, [&](Value number) { copy(number, {}); });
+  for (int64_t number = full; number < panels; ++number)
+    copy(b.index(number), b.mask(b.index(block.rows - number * rows), lanes));
 }
 
 /// Packs a panel of B, k in the block's range at the innermost level.

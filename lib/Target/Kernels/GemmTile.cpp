@@ -28,6 +28,8 @@ public:
           [&]() -> Values { return sums; },
           [&]() -> Values { return apply(tile.mask, sums); });
     sums = apply(tile.last, sums);
+    if (tile.cRow == 1 && tile.cColumn != 1 && tile.rows <= lanes)
+      return storeTurned(sums);
     for (int64_t row = 0; row < tile.rows; ++row)
       for (int64_t part = 0; part < registers; ++part)
         store(sums[row * registers + part], row, part * lanes);
@@ -121,11 +123,32 @@ private:
     return next;
   }
 
-  void store(Value sum, int64_t row, int64_t column) {
+  /// C is contiguous along rows: a register per column.
+  void storeTurned(ValueRange sums) {
+    Value none = b.constant(b.vec(lanes, b.f32()), 0.0);
+    Value mask =
+        tile.rows < lanes ? b.mask(b.index(tile.rows), lanes) : Value();
+    for (int64_t part = 0; part < registers; ++part) {
+      Values rows(lanes, none);
+      for (int64_t row = 0; row < tile.rows; ++row)
+        rows[row] = sums[row * registers + part];
+      Values columns = transposeRegisters(b, rows);
+      int64_t first = part * lanes;
+      for (int64_t i = 0; i < std::min(lanes, tile.columns - first); ++i)
+        put(columns[i], cAt(0, first + i), mask);
+    }
+  }
+
+  void put(Value sum, Value position, Value mask) {
     if (tile.store)
-      return tile.store(sum, cAt(row, column), maskAt(column));
-    if (tile.cColumn == 1)
-      return b.store(sum, tile.c, cAt(row, column), maskAt(column));
+      tile.store(sum, position, mask);
+    else
+      b.store(sum, tile.c, position, mask);
+  }
+
+  void store(Value sum, int64_t row, int64_t column) {
+    if (tile.store || tile.cColumn == 1)
+      return put(sum, cAt(row, column), maskAt(column));
     for (int64_t lane = 0; lane < std::min(lanes, tile.columns - column);
          ++lane)
       b.store(vector::ExtractOp::create(b, sum, ArrayRef<int64_t>{lane}),
