@@ -11,12 +11,13 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from commands import BenchmarkFailed
 
-POLL = 0.005  # seconds
+POLL = 0.02  # seconds; looking takes processor time from those who take part
 
 
 @dataclass
@@ -175,12 +176,21 @@ def _state(pid: int) -> str:
         return "X"
 
 
-def compete(contestants: list[Contestant], *, rounds: int, steps: int, warmup: int, progress: object) -> None:
+def compete(
+    contestants: list[Contestant],
+    *,
+    rounds: int,
+    steps: int,
+    warmup: int,
+    progress: Callable[[str], None],
+    begin_round: Callable[[], None] = lambda: None,
+) -> None:
     """Runs all in turn; what was measured is in the contestants, which are stopped and must be ended."""
     for contestant in contestants:
         progress(f"start {contestant.name}")
         contestant.start(warmup=warmup)
     for turn in range(rounds):
+        begin_round()
         for contestant in contestants:
             progress(f"round {turn + 1} of {rounds}: {contestant.name}")
             contestant.take_turn(steps=steps)

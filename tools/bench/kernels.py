@@ -23,8 +23,8 @@ from commands import BenchmarkFailed, add_picture, new_parser, run_benchmark, wr
 from kernel_cases import Case, Tensors, all_cases, largest_product
 from native import NativeProgram
 from pictures import Bars, draw
-from ratios import Ratio, ratio_of
-from sizes import SIZES
+from ratios import Ratio, median_of, ratio_of
+from sizes import SIZES, Size
 
 ROUNDS = 5
 TOLERANCE = 1e-3  # of the largest element; both sum in fp32, in other orders
@@ -84,6 +84,29 @@ def measure_case(case: Case, *, build: Path, folder: Path, seconds: float) -> di
         found[f"{name}_gbps"] = found["bytes"] / min(times) / 1e9
     ratio = ratio_of(rounds["torch"], rounds["weft"])
     return found | {"ratio": ratio.median, "ratio_least": ratio.least, "ratio_most": ratio.most}
+
+
+class LargestProduct:
+    """The speed that a training step is related to: that of its largest matrix product alone, measured in turns with the step."""
+
+    def __init__(self, size: Size, *, build: Path, folder: Path, seconds: float) -> None:
+        torch.set_num_threads(1)
+        self.case = largest_product(size)
+        self.rounds: list[list[float]] = []  # milliseconds of a call
+        self._seconds = seconds
+        self._program, operands = _load(self.case, build=build, folder=folder)
+        _require_agreement(self.case, self._program, operands)
+
+    @property
+    def gflops(self) -> float:
+        return self.case.flops / median_of(self.rounds) / 1e6
+
+    def milliseconds_of(self, flops: float) -> list[list[float]]:
+        """What so much arithmetic would have taken in each round."""
+        return [[ms * flops / self.case.flops for ms in turn] for turn in self.rounds]
+
+    def take_turn(self) -> None:
+        self.rounds.append([_seconds_per_call(self._program.call, seconds=self._seconds) * 1e3])
 
 
 def _line(found: dict[str, object]) -> str:

@@ -18,7 +18,8 @@ Columns: median and least ms of a step; processor ms of a rank in it (waiting by
 programs on the machine do not); how many times longer than Weft, with the least and most of the rounds; peak resident MiB of a
 process (XLA's one holds all ranks); seconds from the start of the program to the end of its first step (those of `weft compile` are
 in the title; torch.compile finds what it has cached). "share" is what part of the step the arithmetic alone would take: matrix
-products and causal attention of a rank at the speed of the largest matrix product alone (tools/bench/kernels), in fp32.
+products and causal attention of a rank at the speed of the largest matrix product alone (as in tools/bench/kernels), in fp32; that
+product runs by itself at the beginning of every round, and the share is the median of the rounds' (with the least and the most).
 """
 
 import argparse
@@ -29,8 +30,7 @@ from pathlib import Path
 from commands import BenchmarkFailed, add_picture, machine, new_parser, run_benchmark, write_results
 from contest import Contestant, compete
 from entrants import MODES, PEERS, RANKS, Event, peer_contestants, peer_variants, weft_artefact, weft_contestant, weft_profile
-from kernel_cases import largest_product
-from kernels import measure_case
+from kernels import LargestProduct
 from pictures import Bars, draw
 from ratios import Ratio, geometric_mean, median_of, ratio_of
 from sizes import SIZES
@@ -78,22 +78,24 @@ def row_of(contestant: Contestant, weft: Contestant) -> Row:
     }
 
 
-def run_event(event: Event, arguments: argparse.Namespace, gflops: float) -> Row:
-    """All contestants of one size and mode."""
+def run_event(event: Event, arguments: argparse.Namespace) -> Row:
+    """All contestants of one size and mode, and the limit."""
+    product = LargestProduct(event.size, build=event.build, folder=event.folder, seconds=0.02 if arguments.quick else 0.5)
     artefact, compile_s = weft_artefact(event)
     weft = weft_contestant(event, artefact)
     contestants = [weft, *peer_contestants(event, arguments.peer, eager_only=arguments.eager_only)]
     try:
-        compete(contestants, rounds=arguments.rounds, steps=arguments.steps, warmup=3, progress=_say)
+        compete(contestants, rounds=arguments.rounds, steps=arguments.steps, warmup=3, begin_round=product.take_turn, progress=_say)
         rows = [row_of(contestant, weft) for contestant in contestants]
     finally:
         for contestant in contestants:
             contestant.end()
     flops = (event.size.gemm_flops() + event.size.attention_flops()) / RANKS
-    limit_ms = flops / gflops / 1e6
+    limit = product.milliseconds_of(flops)
     found = {
-        "size": event.size.name, "mode": event.mode, "dtype": event.dtype, "compile_s": compile_s, "limit_ms": limit_ms,
-        "share": limit_ms / rows[0]["median_ms"], "cpu_share": limit_ms / rows[0]["cpu_ms"], "rows": rows,
+        "size": event.size.name, "mode": event.mode, "dtype": event.dtype, "compile_s": compile_s, "limit_product": product.case.name,
+        "limit_gflops": product.gflops, "limit_ms": median_of(limit), "share": asdict(ratio_of(limit, weft.rounds)),
+        "cpu_share": median_of(limit) / rows[0]["cpu_ms"], "rows": rows,
     }  # fmt: skip
     print(_table(found), flush=True)
     if arguments.profile:
@@ -112,9 +114,12 @@ def _say(text: str) -> None:
 
 
 def _table(event: Row) -> str:
+    share = event["share"]
     lines = [
-        f"size {event['size']}, {event['mode']}, {event['dtype']}, {RANKS} ranks: arithmetic alone {event['limit_ms']:.1f} ms, "
-        f"share {100 * event['share']:.0f} % ({100 * event['cpu_share']:.0f} % of processor time); weft compile {event['compile_s']:.1f} s",
+        f"size {event['size']}, {event['mode']}, {event['dtype']}, {RANKS} ranks; weft compile {event['compile_s']:.1f} s",
+        f"  arithmetic alone {event['limit_ms']:.1f} ms, at the {event['limit_gflops']:.0f} GFLOP/s of the largest matrix product "
+        f"({event['limit_product']}): share {100 * share['median']:.0f} % [{100 * share['least']:.0f} .. {100 * share['most']:.0f}], "
+        f"{100 * event['cpu_share']:.0f} % of processor time",
         f"  {'':<26}{'ms':>9}{'least':>9}{'cpu':>9}  {'of weft':<24}{'MiB':>6}{'first s':>9}{'loss 1':>10}{'differs':>9}",
     ]
     for row in event["rows"]:
@@ -153,25 +158,19 @@ def picture_of(events: list[Row]) -> list[Bars]:
 
 
 def main() -> None:
-    """Measures the limit, then every size in every mode."""
+    """Every size in every mode."""
     arguments = parse_arguments()
     if "torch-fast-mkl" in arguments.peer and "Intel" in str(machine()["cpu"]):
         print("note: this is an Intel processor, where MKL uses its AVX-512 kernels anyway: torch-fast-mkl is torch again")
-    events, limits = [], {}
+    events = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.folder or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         for size in (SIZES[name] for name in arguments.size):
-            case = largest_product(size)
             for mode in arguments.mode:
-                # Before each: the speed of a machine that others use too changes within minutes.
-                measured = measure_case(case, build=arguments.build, folder=folder, seconds=0.1 if arguments.quick else 1.0)
-                limits[f"{size.name} {mode}"] = {"case": case.name, "gflops": measured["weft_gflops"]}
-                print(f"size {size.name}: the largest matrix product ({case.name}) alone runs at {measured['weft_gflops']:.0f} GFLOP/s", flush=True)
-                event = Event(size, mode, arguments.dtype, folder, arguments.build)
-                events.append(run_event(event, arguments, measured["weft_gflops"]))
+                events.append(run_event(Event(size, mode, arguments.dtype, folder, arguments.build), arguments))
     summary = summarise(events)
-    write_results({"ranks": RANKS, "limits": limits, "events": events, "summary": summary}, arguments.json)
+    write_results({"ranks": RANKS, "events": events, "summary": summary}, arguments.json)
     if arguments.picture:
         draw(picture_of(events), arguments.picture)
 
