@@ -160,12 +160,22 @@ func::FuncOp emitRotary(const KernelSite &site, const RotarySpec &spec) {
       b.store(high, y.memory, b.add(b.add(to, at), b.index(half)), mask);
     });
   };
-  b.loop(batch * heads, 1, [&](Value head) {
-    b.loop(positions, 1, [&](Value position) {
-      rotateRow(x.at(b, head, position), y.at(b, head, position),
-                b.at(b.index(0), position, size));
+  auto rotate = [&](Value head, Value position) {
+    rotateRow(x.at(b, head, position), y.at(b, head, position),
+              b.at(b.index(0), position, size));
+  };
+  // In the order of x in memory.
+  if (!spec.xRowsFirst)
+    b.loop(batch * heads, 1, [&](Value head) {
+      b.loop(positions, 1, [&](Value position) { rotate(head, position); });
     });
-  });
+  else
+    b.loop(batch, 1, [&](Value sample) {
+      b.loop(positions, 1, [&](Value position) {
+        b.loop(heads, 1,
+               [&](Value own) { rotate(b.at(own, sample, heads), position); });
+      });
+    });
   return b.finish();
 }
 
