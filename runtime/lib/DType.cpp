@@ -195,29 +195,67 @@ static void take(Value &total, Value next) {
     total = ((next < total) | (next != next)) ? next : total;
 }
 
+/// Elements whose totals are kept in the first-level cache.
+static constexpr int64_t kBlock = 512;
+
+/// Calls body(i) for `count` elements and asks, with each cache line of
+/// `memory`, for the one that the next block has there: what lies in the caches
+/// of other cores takes long to come. The last is going to be written.
+template <typename T, typename Body, typename... Memory>
+static void forElements(int64_t count, Body body, T *target,
+                        const Memory *...sources) {
+  constexpr int64_t line = 64 / sizeof(T);
+  int64_t whole = count / line * line;
+  for (int64_t begin = 0; begin < whole; begin += line) {
+    (__builtin_prefetch(sources + begin + kBlock, 0), ...);
+    if (target)
+      __builtin_prefetch(target + begin + kBlock, 1);
+    for (int64_t i = begin; i < begin + line; ++i)
+      body(i);
+  }
+  for (int64_t i = whole; i < count; ++i)
+    body(i);
+}
+
 /// Blocks keep the totals, and what further outputs copy, in the first-level
-/// cache, and read each source in a run: taking the sources of an element in
-/// turn is half as fast where they lie in the caches of other cores. Within a
-/// block every element still takes its sources in order.
+/// cache, and read each further source in a run: taking many sources of an
+/// element in turn is half as fast where they lie in the caches of other cores.
+/// Within a block every element still takes its sources in order.
 template <ReduceKind kind, typename T>
 static void combineElements(std::span<const void *const> sources,
                             std::span<void *const> outs, int64_t count) {
   using Wide = decltype(widen(T()));
-  constexpr int64_t block = 512;
-  Wide totals[block];
-  for (int64_t begin = 0; begin < count; begin += block) {
-    int64_t size = std::min(block, count - begin);
-    const T *first = static_cast<const T *>(sources[0]) + begin;
-    for (int64_t i = 0; i < size; ++i)
-      totals[i] = widen(first[i]);
-    for (const void *source : sources.subspan(1)) {
-      const T *next = static_cast<const T *>(source) + begin;
-      for (int64_t i = 0; i < size; ++i)
-        take<kind, Wide>(totals[i], widen(next[i]));
-    }
+  Wide totals[kBlock];
+  T *none = nullptr;
+  for (int64_t begin = 0; begin < count; begin += kBlock) {
+    int64_t size = std::min(kBlock, count - begin);
+    auto at = [&](const void *memory) {
+      return static_cast<const T *>(memory) + begin;
+    };
     T *target = static_cast<T *>(outs[0]) + begin;
-    for (int64_t i = 0; i < size; ++i)
-      target[i] = narrow<T>(totals[i]);
+    const T *first = at(sources[0]), *second = at(sources[sources.size() - 1]);
+    if (sources.size() == 2) {
+      forElements(
+          size,
+          [&](int64_t i) {
+            Wide total = widen(first[i]);
+            take<kind, Wide>(total, widen(second[i]));
+            target[i] = narrow<T>(total);
+          },
+          target, first, second);
+    } else {
+      forElements(
+          size, [&](int64_t i) { totals[i] = widen(first[i]); }, none, first);
+      for (const void *source : sources.subspan(1)) {
+        const T *next = at(source);
+        forElements(
+            size,
+            [&](int64_t i) { take<kind, Wide>(totals[i], widen(next[i])); },
+            none, next);
+      }
+      forElements(
+          size, [&](int64_t i) { target[i] = narrow<T>(totals[i]); }, target);
+    }
     for (void *out : outs.subspan(1))
       std::memcpy(static_cast<T *>(out) + begin, target, size * sizeof(T));
   }
