@@ -96,6 +96,7 @@ func::FuncOp emitCrossEntropyGrad(const KernelSite &site, Type type,
     Value zero = b.constant(scale.getType(), 0.0);
     auto pass = [&](llvm::function_ref<Value(Value, Value)> element) {
       b.vectorLoop(classes, kPartials, [&](Value at, Value mask) {
+        b.fetchAhead(dlogits, b.add(base, at), kPartials, Fetch::Write);
         b.store(element(at, mask), dlogits, b.add(base, at), mask);
       });
       return Values{};

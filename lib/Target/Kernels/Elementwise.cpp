@@ -126,8 +126,12 @@ private:
     VectorDim along = {dim.strides, lanesFor(dim), dim.iota,
                        /*isFetched=*/true};
     Values values = nodes.evaluate(along, bases, position, mask);
-    for (auto [memory, node] : llvm::zip(outputs, spec.outputs))
-      b.store(toMemory(b, values[node]), memory, b.at(out, position), mask);
+    for (auto [memory, node] : llvm::zip(outputs, spec.outputs)) {
+      Value at = b.at(out, position);
+      if (!mask)
+        b.fetchAhead(memory, at, along.lanes, Fetch::Write);
+      b.store(toMemory(b, values[node]), memory, at, mask);
+    }
   }
 
   KernelBuilder &b;

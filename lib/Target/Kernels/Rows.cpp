@@ -47,6 +47,7 @@ func::FuncOp emitRmsNorm(const KernelSite &site, Type type,
     b.vectorLoop(size, lanes, [&](Value at, Value mask) {
       Value v = b.load(x, b.add(base, at), lanes, mask);
       Value w = b.load(weight, at, lanes, mask);
+      b.fetchAhead(y, b.add(base, at), lanes, Fetch::Write);
       b.store(b.mul(b.mul(v, scale), w), y, b.add(base, at), mask);
     });
   });
@@ -87,6 +88,7 @@ func::FuncOp emitRmsNormGrad(const KernelSite &site, Type type,
       Value v = b.load(x, b.add(base, at), lanes, mask);
       Value d = b.load(dy, b.add(base, at), lanes, mask);
       Value g = b.mul(d, b.load(weight, at, lanes, mask));
+      b.fetchAhead(dx, b.add(base, at), lanes, Fetch::Write);
       b.store(b.mul(scale, b.fma(v, slopes, g)), dx, b.add(base, at), mask);
       Value sums = b.load(dweight, at, lanes, mask);
       b.store(b.fma(d, b.mul(v, scale), sums), dweight, at, mask);
