@@ -335,9 +335,9 @@ TEST(Elementwise, CastsBetweenTypes) {
   EXPECT_EQ(rounded[4], 1.0f);
 }
 
-/// The hardware reads ahead within a page; of long inputs the kernel asks for
+/// The hardware reads ahead within a page; of long memory the kernel asks for
 /// each line itself, and for none behind the end.
-TEST(Elementwise, FetchesLongInputsAhead) {
+TEST(Elementwise, FetchesLongMemoryAhead) {
   Harness harness;
   auto numFetches = [&](int64_t count) {
     ElementwiseSpec spec;
@@ -356,7 +356,7 @@ TEST(Elementwise, FetchesLongInputsAhead) {
     return fetches;
   };
   EXPECT_EQ(numFetches(8000), 0); // less than 32 KiB
-  EXPECT_EQ(numFetches(8200), 8); // lines of two inputs in a vector
+  EXPECT_EQ(numFetches(8200), 12); // lines of two inputs and a result
   ASSERT_NO_FATAL_FAILURE(harness.build());
   Floats x = randomFloats(8200, 1), y = randomFloats(8200, 2), z(8200);
   Floats two = {2.0f}, want(8200);

@@ -8,7 +8,7 @@
 //    those that not all may see are masked;
 // 2. softmax of whole rows: exact maximum, 64 partials, lse; the last steps of
 //    all rows' reductions are done at once, a row a lane;
-// 3. out = (P V) / sum, one chain over keys.
+// 3. out = (P V) / sum, one chain over the keys that a tile may see.
 //
 // Skipped panels add exact zeros, so nothing depends on the block size. q, k, v
 // and out may be bf16 in memory; scores and weights are f32.
@@ -28,8 +28,10 @@ struct ForwardScratch : ScratchPlan {
       : panels(take(shape.panels(), 4)), scores(take(shape.rows(), 4)),
         tops(take(shape.blockRows, 4)), sums(take(shape.blockRows, 4)),
         partials(take(shape.blockRows * shape.blockRows, 4)),
-        queries(take(shape.copySize, 4)), mask(*this, spec, shape) {}
-  int64_t panels, scores, tops, sums, partials, queries;
+        queries(take(shape.copySize, 4)),
+        ends(take(shape.blockRows / shape.tileRows, 8)),
+        mask(*this, spec, shape) {}
+  int64_t panels, scores, tops, sums, partials, queries, ends;
   MaskPlan mask;
 };
 
@@ -53,6 +55,8 @@ public:
     tops = floats(plan.tops, shape.blockRows);
     sums = floats(plan.sums, shape.blockRows);
     partials = floats(plan.partials, shape.blockRows * shape.blockRows);
+    ends = b.scratch(next + 2, plan.ends, shape.blockRows / shape.tileRows,
+                     b.getIndexType());
     tiles.mask.bindScratch(plan.mask, next + 2);
     if (shape.copySize > 0)
       queries = floats(plan.queries, shape.copySize);
@@ -109,8 +113,24 @@ private:
       return b.select(tiles.mask.visible(b.add(firstRow, row), at), score,
                       minusInfinity());
     };
+    p.seen = [=, this](Value row, int64_t count, Value isWhole) {
+      Value end = b.add(key, b.index(keys));
+      auto partly = [&]() -> Values {
+        return {tiles.forRuns(b.add(firstRow, row), count, key, keys,
+                              [](Value, Value) {})};
+      };
+      if (isWhole)
+        end = b.choose(
+            isWhole, {end.getType()}, [&]() -> Values { return {end}; },
+            partly)[0];
+      b.store(end, ends, tileOf(row));
+    };
     p.hidden = [=, this](Value row, int64_t count) { hide(key, row, count); };
     return p;
+  }
+
+  Value tileOf(Value row) {
+    return arith::DivUIOp::create(b, row, b.index(shape.tileRows));
   }
 
   Value minusInfinity() {
@@ -186,7 +206,11 @@ private:
     tile.aRow = shape.rowStride;
     tile.b = v.memory;
     tile.bBase = valueBase;
-    tile.k = {{seen.begin, seen.end, 1, v.stride()}};
+    // A tile that sees nothing has weights of 0 wherever it ends.
+    Value end = seen.end;
+    if (tiles.mask.isThere())
+      end = b.min(b.load(ends, tileOf(row)), end);
+    tile.k = {{b.min(seen.begin, end), end, 1, v.stride()}};
     tile.unroll = rows == shape.tileRows ? 4 : 1;
     tile.c = out.memory;
     tile.cBase = b.at(outBase, row, out.stride());
@@ -206,6 +230,7 @@ private:
   AttentionTiles tiles;
   HeadRows q, k, v, out;
   Value lse, panels, scores, tops, sums, partials, queries;
+  Value ends; // of tiles: the keys that they may see
 };
 } // namespace
 

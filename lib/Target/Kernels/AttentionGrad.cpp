@@ -41,6 +41,7 @@ struct BackwardScratch : ScratchPlan {
         partials(take(shape.blockRows * kPartials, 4)),
         slopes(take(spec.softcap ? shape.rows() : 0, 4)),
         starts(take(shape.numPanels, 8)), stops(take(shape.numPanels, 8)),
+        runStarts(take(shape.numRuns, 8)),
         begins(take(shape.blockRows / shape.tileRows, 8)),
         ends(take(shape.blockRows / shape.tileRows, 8)),
         queries(take(shape.copySize, 4)), gradients(take(shape.copySize, 4)),
@@ -48,7 +49,7 @@ struct BackwardScratch : ScratchPlan {
         dv(take(roundsKeys(spec) ? spec.keys * spec.width : 0, 4)),
         mask(*this, spec, shape) {}
   int64_t keyPanels, valuePanels, p, ds, delta, partials, slopes;
-  int64_t starts, stops, begins, ends;
+  int64_t starts, stops, runStarts, begins, ends;
   int64_t queries, gradients, dk, dv;
   MaskPlan mask;
 };
@@ -93,6 +94,7 @@ public:
     };
     starts = indices(plan.starts, shape.numPanels);
     stops = indices(plan.stops, shape.numPanels);
+    runStarts = indices(plan.runStarts, shape.numRuns);
     begins = indices(plan.begins, shape.blockRows / shape.tileRows);
     ends = indices(plan.ends, shape.blockRows / shape.tileRows);
     tiles.mask.bindScratch(plan.mask, next + 3);
@@ -167,19 +169,28 @@ private:
     AttentionTiles::Keys seen = tiles.forPanels(
         at.firstRow, at.rows, shape.panelWidth,
         [&](Value key, int64_t keys, Value panel) {
-          b.store(b.index(at.rows), starts, panel);
-          b.store(b.index(at.rows), stops, panel);
+          forgetPanel(at, panel);
           tiles.multiplyPanel(probabilities(at, key, keys, panel));
           tiles.multiplyPanel(scoreGradients(at, key, keys, panel));
         },
         [&](Value key) {
-          b.store(b.index(at.rows), starts, panelOf(key));
-          b.store(b.index(at.rows), stops, panelOf(key));
+          forgetPanel(at, panelOf(key));
           clear(ds, key, b.index(0), at.rows);
         });
     queryGradient(at, seen);
     keyGradient(at, seen, p, dout, dvSums);
     keyGradient(at, seen, ds, q, dkSums);
+  }
+
+  /// No row of the block is known to see the panel.
+  void forgetPanel(const Block &at, Value panel) {
+    Value none = b.index(at.rows);
+    b.store(none, starts, panel);
+    b.store(none, stops, panel);
+    int64_t runs = shape.panelWidth / shape.tileRows;
+    for (int64_t run = 0; run < runs; ++run)
+      b.store(none, runStarts,
+              b.add(b.mul(panel, b.index(runs)), b.index(run)));
   }
 
   Value panelOf(Value key) {
@@ -238,11 +249,27 @@ private:
                       b.constantLike(x, -infinity));
     };
     p.last = [this](Value x, Value, Value) { return expandExp(b, x); };
-    p.seen = [=, this](Value row, int64_t rows) {
-      Value first = b.load(starts, panel);
-      b.store(b.createOrFold<arith::MinUIOp>(first, row), starts, panel);
+    p.seen = [=, this](Value row, int64_t rows, Value isWhole) {
       Value tile = arith::DivUIOp::create(b, row, b.index(shape.tileRows));
-      b.store(b.add(key, b.index(keys)), ends, tile);
+      auto wholly = [&]() -> Values {
+        b.store(b.min(b.load(starts, panel), row), starts, panel);
+        b.store(b.add(key, b.index(keys)), ends, tile);
+        return {};
+      };
+      auto partly = [&]() -> Values {
+        Value end = tiles.forRuns(
+            b.add(at.firstRow, row), rows, key, keys,
+            [&](Value run, Value sees) {
+              Value first = b.load(runStarts, run);
+              b.store(b.select(sees, b.min(first, row), first), runStarts, run);
+            });
+        b.store(end, ends, tile);
+        return {};
+      };
+      if (isWhole)
+        b.choose(isWhole, {}, wholly, partly);
+      else
+        wholly();
       if (!tiles.mask.skipsFirst())
         return;
       b.store(b.add(row, b.index(rows)), stops, panel);
@@ -321,7 +348,9 @@ private:
       tile.bBase = b.add(rowData.at(b, at.head, at.firstRow), d);
       Value first = b.index(0), last = b.index(at.rows);
       if (tiles.mask.isThere())
-        first = b.load(starts, panelOf(key));
+        first = b.min(
+            b.load(starts, panelOf(key)),
+            b.load(runStarts, arith::DivUIOp::create(b, key, b.index(step))));
       if (tiles.mask.skipsFirst())
         last = b.load(stops, panelOf(key));
       tile.k = {{first, last, shape.rowStride, rowData.stride()}};
@@ -354,6 +383,7 @@ private:
   Value lse;
   Value keyPanels, valuePanels, p, ds, delta, partials, slopes;
   Value starts, stops; // of panels: the rows of the block that may see it
+  Value runStarts;     // of runs of keys, for tiles that see part of a panel
   Value begins, ends;  // of tiles: the keys that they may see
   Value queries, gradients;
   AttentionTiles::Rows wideQueries, wideGradients; // of the block under way

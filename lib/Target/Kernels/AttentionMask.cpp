@@ -20,8 +20,10 @@ MaskPlan::MaskPlan(ScratchPlan &plan, const AttentionSpec &spec,
     return {lowest, plan.take(isUsed ? count : 0, 8)};
   };
   panels = run(spec.causal, shape.numPanels);
+  runs = run(spec.causal, shape.numRuns);
   tiles = run(spec.causal, shape.numTiles);
   panelDocuments = run(spec.documents, shape.numPanels);
+  runDocuments = run(spec.documents, shape.numRuns);
   tileDocuments = run(spec.documents, shape.numTiles);
 }
 
@@ -52,10 +54,12 @@ void AttentionMask::bindScratch(const MaskPlan &plan, unsigned argument) {
   };
   if (spec.causal) {
     panels = bind(plan.panels, shape.numPanels);
+    runs = bind(plan.runs, shape.numRuns);
     tiles = bind(plan.tiles, shape.numTiles);
   }
   if (spec.documents) {
     panelDocuments = bind(plan.panelDocuments, shape.numPanels);
+    runDocuments = bind(plan.runDocuments, shape.numRuns);
     tileDocuments = bind(plan.tileDocuments, shape.numTiles);
   }
 }
@@ -81,6 +85,7 @@ void AttentionMask::findPositions() {
   if (!spec.causal)
     return;
   findExtremes(keyPositions, b.index(0), spec.keys, shape.panelWidth, panels);
+  findExtremes(keyPositions, b.index(0), spec.keys, shape.tileRows, runs);
   findExtremes(queryPositions, b.index(0), spec.queries, shape.tileRows, tiles);
 }
 
@@ -91,21 +96,31 @@ void AttentionMask::beginBatch(Value batch) {
   keyBase = b.mul(batch, b.index(spec.keys));
   findExtremes(keyDocuments, keyBase, spec.keys, shape.panelWidth,
                panelDocuments);
+  findExtremes(keyDocuments, keyBase, spec.keys, shape.tileRows, runDocuments);
   findExtremes(queryDocuments, queryBase, spec.queries, shape.tileRows,
                tileDocuments);
 }
 
-MaskExtent AttentionMask::keysOf(Value panel) {
+MaskExtent AttentionMask::extentAt(Value number, const Memory &positions,
+                                   const Memory &documents) {
   MaskExtent extent;
   if (spec.causal) {
-    extent.lowest = b.load(panels.lowest, panel);
-    extent.highest = b.load(panels.highest, panel);
+    extent.lowest = b.load(positions.lowest, number);
+    extent.highest = b.load(positions.highest, number);
   }
   if (spec.documents) {
-    extent.lowestDocument = b.load(panelDocuments.lowest, panel);
-    extent.highestDocument = b.load(panelDocuments.highest, panel);
+    extent.lowestDocument = b.load(documents.lowest, number);
+    extent.highestDocument = b.load(documents.highest, number);
   }
   return extent;
+}
+
+MaskExtent AttentionMask::keysOf(Value panel) {
+  return extentAt(panel, panels, panelDocuments);
+}
+
+MaskExtent AttentionMask::keysOfRun(Value run) {
+  return extentAt(run, runs, runDocuments);
 }
 
 MaskExtent AttentionMask::queriesOf(Value row, int64_t rows) {

@@ -3,7 +3,7 @@
 // Which keys count for which queries: by position (causal, window) and by
 // document.
 //
-// Runs of keys (panels) and of queries (tiles, blocks) are judged by the lowest
+// Keys (panels, runs) and queries (tiles, blocks) are judged by the lowest
 // and highest of their positions and ids. From these follows that no query of
 // a run may see any key of another, or that all see all; between the two every
 // pair is compared. What the spec does not ask for is not emitted.
@@ -26,14 +26,14 @@ struct MaskExtent {
   }
 };
 
-/// The extents of all panels and tiles in the scratch argument.
+/// The extents of all panels, runs and tiles in the scratch argument.
 struct MaskPlan {
   MaskPlan(ScratchPlan &plan, const AttentionSpec &spec,
            const AttentionShape &shape);
   struct Run {
     int64_t lowest, highest;
   };
-  Run panels, tiles, panelDocuments, tileDocuments;
+  Run panels, runs, tiles, panelDocuments, runDocuments, tileDocuments;
 };
 
 class AttentionMask {
@@ -55,6 +55,7 @@ public:
   void beginBatch(Value batch);
 
   MaskExtent keysOf(Value panel);
+  MaskExtent keysOfRun(Value run);
   /// Of query rows [row, row + rows), which begin a tile.
   MaskExtent queriesOf(Value row, int64_t rows);
 
@@ -73,6 +74,8 @@ private:
   struct Memory {
     Value lowest, highest; // i64
   };
+  MaskExtent extentAt(Value number, const Memory &positions,
+                      const Memory &documents);
   void findExtremes(Value numbers, Value base, int64_t count, int64_t step,
                     const Memory &to);
   Value firstSeen(Value position);
@@ -83,7 +86,7 @@ private:
   const AttentionShape &shape;
   Value queryPositions, keyPositions, queryDocuments, keyDocuments;
   Value queryBase, keyBase; // where a sample's documents begin
-  Memory panels, tiles, panelDocuments, tileDocuments;
+  Memory panels, runs, tiles, panelDocuments, runDocuments, tileDocuments;
 };
 
 } // namespace weft

@@ -22,6 +22,7 @@ struct AttentionShape {
   int64_t numTiles;   // of all queries
   int64_t panelWidth; // keys of a panel
   int64_t numPanels;  // of real keys
+  int64_t numRuns;    // of tileRows keys each, in numPanels panels
   int64_t rowStride;  // no power of two, so that rows don't share cache sets
   int64_t panelSize;  // elements of a panel
   int64_t panels() const { return numPanels * panelSize; }

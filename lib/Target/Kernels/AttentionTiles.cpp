@@ -20,6 +20,7 @@ AttentionShape::AttentionShape(const AttentionSpec &spec,
   numTiles = roundUp(spec.queries, tileRows) / tileRows;
   panelWidth = target.tileCols();
   numPanels = roundUp(spec.keys, panelWidth) / panelWidth;
+  numRuns = numPanels * (panelWidth / tileRows);
   rowStride = roundUp(spec.keys, panelWidth) + target.lanes;
   panelSize = roundUp(spec.width, target.lanes) * panelWidth;
   bool isNarrow = spec.type && !spec.type.isF32();
@@ -118,7 +119,7 @@ void AttentionTiles::multiplyPanel(const PanelProduct &p) {
   forTiles(b, p.rows, shape.tileRows, [&](Value row, int64_t rows) {
     auto compute = [&](Value isWhole) {
       if (p.seen)
-        p.seen(row, rows);
+        p.seen(row, rows, isWhole);
       productTile(p, row, rows, isWhole);
     };
     if (!mask.isThere())
@@ -136,6 +137,22 @@ void AttentionTiles::multiplyPanel(const PanelProduct &p) {
           return {};
         });
   });
+}
+
+Value AttentionTiles::forRuns(
+    Value row, int64_t rows, Value key, int64_t keys,
+    llvm::function_ref<void(Value run, Value sees)> visit) {
+  MaskExtent queries = mask.queriesOf(row, rows);
+  Value first = arith::DivUIOp::create(b, key, b.index(shape.tileRows));
+  Value end = key;
+  for (int64_t at = 0; at < keys; at += shape.tileRows) {
+    Value run = b.add(first, b.index(at / shape.tileRows));
+    Value sees = mask.maySee(queries, mask.keysOfRun(run));
+    int64_t behind = std::min(at + shape.tileRows, keys);
+    end = b.select(sees, b.add(key, b.index(behind)), end);
+    visit(run, sees);
+  }
+  return end;
 }
 
 void AttentionTiles::productTile(const PanelProduct &p, Value row, int64_t rows,

@@ -56,7 +56,8 @@ public:
       llvm::function_ref<void(Value key)> skipped);
 
   /// Tiles of A [rows, width] times a panel into `target` (from column `key`
-  /// on) where the tile sees the panel; hidden(block row, rows) elsewhere.
+  /// on) where the tile sees the panel, after seen(block row, rows, whether it
+  /// sees all of it; null: always); hidden(block row, rows) elsewhere.
   /// Functions see the block's row as a value and the absolute key: `finish`,
   /// then `mask` unless the tile sees the whole panel, then `last`.
   using RegisterFn = std::function<Value(Value sum, Value row, Value key)>;
@@ -65,9 +66,16 @@ public:
     Value panels, panel, target, key, firstRow;
     int64_t rows, keys;
     RegisterFn finish, mask, last;
-    std::function<void(Value row, int64_t rows)> seen, hidden;
+    std::function<void(Value row, int64_t rows, Value isWhole)> seen;
+    std::function<void(Value row, int64_t rows)> hidden;
   };
   void multiplyPanel(const PanelProduct &product);
+
+  /// For the runs of tileRows keys from `key` on: visit(number, whether any of
+  /// query rows [row, row + rows) may see it). Returns the key behind the last
+  /// that some may see, `key` if none.
+  Value forRuns(Value row, int64_t rows, Value key, int64_t keys,
+                llvm::function_ref<void(Value run, Value sees)> visit);
 
   /// `sum` as a score: scaled, and capped if so asked. `turned`, if given, gets
   /// the tanh in it, or null.
