@@ -195,21 +195,23 @@ static void take(Value &total, Value next) {
     total = ((next < total) | (next != next)) ? next : total;
 }
 
-/// Elements whose totals are kept in the first-level cache.
+/// Elements of a block.
 static constexpr int64_t kBlock = 512;
 
 /// Calls body(i) for `count` elements and asks, with each cache line of
-/// `memory`, for the one that the next block has there: what lies in the caches
-/// of other cores takes long to come. The last is going to be written.
-template <typename T, typename Body, typename... Memory>
+/// `target` and `sources`, for the one 2 KiB behind it: what lies in the caches
+/// of other cores takes long to come, and the hardware looks no further than
+/// the end of a page. `target`
+/// is going to be written; null if nothing is.
+template <typename T, typename Body, typename... Source>
 static void forElements(int64_t count, Body body, T *target,
-                        const Memory *...sources) {
-  constexpr int64_t line = 64 / sizeof(T);
+                        const Source *...sources) {
+  constexpr int64_t line = 64 / sizeof(T), ahead = 2048 / sizeof(T);
   int64_t whole = count / line * line;
   for (int64_t begin = 0; begin < whole; begin += line) {
-    (__builtin_prefetch(sources + begin + kBlock, 0), ...);
+    (__builtin_prefetch(sources + begin + ahead, 0), ...);
     if (target)
-      __builtin_prefetch(target + begin + kBlock, 1);
+      __builtin_prefetch(target + begin + ahead, 1);
     for (int64_t i = begin; i < begin + line; ++i)
       body(i);
   }
@@ -217,45 +219,53 @@ static void forElements(int64_t count, Body body, T *target,
     body(i);
 }
 
-/// Blocks keep the totals, and what further outputs copy, in the first-level
-/// cache, and read each further source in a run: taking many sources of an
-/// element in turn is half as fast where they lie in the caches of other cores.
-/// Within a block every element still takes its sources in order.
+/// Two sources, by far the most frequent case: no totals in between.
 template <ReduceKind kind, typename T>
-static void combineElements(std::span<const void *const> sources,
-                            std::span<void *const> outs, int64_t count) {
+static void combineTwo(const T *first, const T *second, T *target,
+                       int64_t count) {
+  auto element = [=](int64_t i) {
+    auto total = widen(first[i]);
+    take<kind, decltype(total)>(total, widen(second[i]));
+    target[i] = narrow<T>(total);
+  };
+  forElements(count, element, target, first, second);
+}
+
+/// Totals stay in the first-level cache, and each source is read in a run:
+/// taking the sources of an element in turn is half as fast where they lie in
+/// the caches of other cores. Every element still takes its sources in order.
+template <ReduceKind kind, typename T>
+static void combineMany(std::span<const void *const> sources, int64_t begin,
+                        T *target, int64_t count) {
   using Wide = decltype(widen(T()));
   Wide totals[kBlock];
   T *none = nullptr;
+  for (const void *source : sources) {
+    const T *next = static_cast<const T *>(source) + begin;
+    auto start = [&](int64_t i) { totals[i] = widen(next[i]); };
+    auto go = [&](int64_t i) { take<kind, Wide>(totals[i], widen(next[i])); };
+    if (source == sources.front())
+      forElements(count, start, none, next);
+    else
+      forElements(count, go, none, next);
+  }
+  forElements(
+      count, [&](int64_t i) { target[i] = narrow<T>(totals[i]); }, target);
+}
+
+/// In blocks, so that further outputs copy from the first-level cache.
+template <ReduceKind kind, typename T>
+static void combineElements(std::span<const void *const> sources,
+                            std::span<void *const> outs, int64_t count) {
   for (int64_t begin = 0; begin < count; begin += kBlock) {
     int64_t size = std::min(kBlock, count - begin);
-    auto at = [&](const void *memory) {
-      return static_cast<const T *>(memory) + begin;
-    };
     T *target = static_cast<T *>(outs[0]) + begin;
-    const T *first = at(sources[0]), *second = at(sources[sources.size() - 1]);
-    if (sources.size() == 2) {
-      forElements(
-          size,
-          [&](int64_t i) {
-            Wide total = widen(first[i]);
-            take<kind, Wide>(total, widen(second[i]));
-            target[i] = narrow<T>(total);
-          },
-          target, first, second);
-    } else {
-      forElements(
-          size, [&](int64_t i) { totals[i] = widen(first[i]); }, none, first);
-      for (const void *source : sources.subspan(1)) {
-        const T *next = at(source);
-        forElements(
-            size,
-            [&](int64_t i) { take<kind, Wide>(totals[i], widen(next[i])); },
-            none, next);
-      }
-      forElements(
-          size, [&](int64_t i) { target[i] = narrow<T>(totals[i]); }, target);
-    }
+    if (sources.size() == 2)
+      combineTwo<kind>(static_cast<const T *>(sources[0]) + begin,
+                       static_cast<const T *>(sources[1]) + begin, target,
+                       size);
+    else
+      combineMany<kind>(sources, begin, target, size);
     for (void *out : outs.subspan(1))
       std::memcpy(static_cast<T *>(out) + begin, target, size * sizeof(T));
   }
