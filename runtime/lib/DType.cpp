@@ -201,8 +201,7 @@ static constexpr int64_t kBlock = 512;
 /// Calls body(i) for `count` elements and asks, with each cache line of
 /// `target` and `sources`, for the one 2 KiB behind it: what lies in the caches
 /// of other cores takes long to come, and the hardware looks no further than
-/// the end of a page. `target`
-/// is going to be written; null if nothing is.
+/// the end of a page. `target` is going to be written; null if nothing is.
 template <typename T, typename Body, typename... Source>
 static void forElements(int64_t count, Body body, T *target,
                         const Source *...sources) {
@@ -240,11 +239,11 @@ static void combineMany(std::span<const void *const> sources, int64_t begin,
   using Wide = decltype(widen(T()));
   Wide totals[kBlock];
   T *none = nullptr;
-  for (const void *source : sources) {
-    const T *next = static_cast<const T *>(source) + begin;
+  for (size_t source = 0; source < sources.size(); ++source) {
+    const T *next = static_cast<const T *>(sources[source]) + begin;
     auto start = [&](int64_t i) { totals[i] = widen(next[i]); };
     auto go = [&](int64_t i) { take<kind, Wide>(totals[i], widen(next[i])); };
-    if (source == sources.front())
+    if (source == 0)
       forElements(count, start, none, next);
     else
       forElements(count, go, none, next);
