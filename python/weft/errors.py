@@ -34,12 +34,16 @@ class UnsupportedOperators(WeftError):
         groups: dict[tuple[str, str], list[str]] = {}
         for refusal in refusals:
             groups.setdefault((refusal.operator, refusal.reason), []).append(refusal.place)
-        lines = [f"the graph has {len(groups)} unsupported operators in {len(refusals)} calls"]
+        lines = [f"the graph has {_counted(len(groups), 'unsupported operator')} in {_counted(len(refusals), 'call')}"]
         for (operator, reason), places in sorted(groups.items()):
             distinct = list(dict.fromkeys(places))
             shown = ", ".join(distinct[:4]) + (f" and {len(distinct) - 4} more places" if len(distinct) > 4 else "")
             lines.append(f"  {operator} x{len(places)}" + (f": {reason}" if reason else "") + f"\n    at {shown}")
         super().__init__("\n".join(lines), exit_code=COMPILE)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def run_command(command: Callable[[], None], *, output: str | None = None) -> int:

@@ -156,7 +156,7 @@ static const BadConfig badConfigs[] = {
      "what is left of the world size"},
     {"[optimizer]\nlr = 1e999\nwarmup_steps = -99999999999999999999",
      "weft.toml:2:6: error: key \"optimizer.lr\" is out of range: got 1e999, "
-     "expected a number in [0, inf)\n"
+     "expected a number in [0, 1e38]\n"
      "weft.toml:3:16: error: key \"optimizer.warmup_steps\" is out of range: "
      "got -99999999999999999999, expected at least 0"},
     {"[optimizer]\nbetas = [99999999999999999999, 0.9]\n",
@@ -164,7 +164,10 @@ static const BadConfig badConfigs[] = {
      "99999999999999999999, expected one of 64 bits"},
     {"[optimizer]\nlr = -1.5\n",
      "weft.toml:2:6: error: key \"optimizer.lr\" is out of range: got -1.5, "
-     "expected a number in [0, inf)"},
+     "expected a number in [0, 1e38]"},
+    {"[optimizer]\nweight_decay = 1e39 # no f32\n",
+     "weft.toml:2:16: error: key \"optimizer.weight_decay\" is out of range: "
+     "got 1e+39, expected a number in [0, 1e38]"},
     {"[optimizer]\nbetas = [0.9, 1.0]\n",
      "weft.toml:2:9: error: key \"optimizer.betas\" is out of range: got [0.9, "
      "1], expected numbers in [0, 1)"},
@@ -176,7 +179,7 @@ static const BadConfig badConfigs[] = {
      "1000000, expected a number in [1, 65536]"},
     {"[optimizer]\nlr = nan\n",
      "weft.toml:2:6: error: key \"optimizer.lr\" is out of range: got nan, "
-     "expected a number in [0, inf)"},
+     "expected a number in [0, 1e38]"},
     {"[optimizer]\nbetas = [0.9]\n",
      "weft.toml:2:9: error: key \"optimizer.betas\" has the wrong type: got a "
      "list, expected a list of two numbers"},

@@ -43,6 +43,7 @@ def test_weighted_losses_are_terms(tmp_path: Path) -> None:
 
 def test_a_number_taken_out_of_a_tensor(tmp_path: Path) -> None:
     run = run_main(main, "--module", "models:counting", "-o", tmp_path)
+    assert "error: the graph has 1 unsupported operator in 1 call\n" in run.err
     assert run.code == 4 and "its result is no tensor: a number that depends on the values of tensors\n    at models.py:" in run.err
 
 

@@ -3,8 +3,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -101,6 +103,30 @@ def test_kernels_agree_with_pytorch_and_are_all_measured(tmp_path: Path) -> None
     assert all(row["weft_us"] > 0 and row["torch_us"] > 0 for row in found["rows"])
     limit = next(row for row in found["rows"] if row["name"] == "lm_head forward")
     assert found["limit_gflops"] == limit["weft_gflops"] > 0
+
+
+def _is_run_with(argument: Path) -> bool:
+    """True if a process has it on its command line."""
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if str(argument).encode() in file.read_bytes():
+                return True
+        except OSError:  # it has just ended
+            continue
+    return False
+
+
+@needs_build
+def test_a_benchmark_told_to_end_ends_its_programs(tmp_path: Path) -> None:
+    command = [sys.executable, ROOT / "tools/bench/step.py", "--build", BUILD, "--alone", "--size", "xs", "--mode", "ddp", "--rounds", 10**6, "--folder", tmp_path]
+    metrics = tmp_path / "xs-ddp-weft.jsonl"
+    benchmark = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL)
+    while not metrics.exists() and benchmark.poll() is None:
+        time.sleep(0.01)
+    assert _is_run_with(metrics)
+    benchmark.terminate()
+    assert benchmark.wait(timeout=60) == 128 + signal.SIGTERM
+    assert not _is_run_with(metrics)
 
 
 @needs_build

@@ -5,6 +5,7 @@ import argparse
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -77,7 +78,8 @@ def machine() -> dict[str, object]:
 
 
 def run_benchmark(main: object) -> None:
-    """Runs a benchmark's main function and turns what fails into a message."""
+    """Runs a benchmark's main function and turns what fails into a message. Who is told to end ends the programs it has started."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         main()
     except BenchmarkFailed as failure:
