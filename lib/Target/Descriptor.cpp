@@ -17,7 +17,7 @@ namespace json = llvm::json;
 
 namespace weft {
 
-static constexpr int64_t kAbiVersion = 2;
+static constexpr int64_t kAbiVersion = 3;
 
 std::string contentHash(StringRef bytes) {
   auto hash =
@@ -202,7 +202,8 @@ static json::Object describeOperand(prog::CollectiveOp op, int64_t i,
   return result;
 }
 
-static json::Object describe(prog::CollectiveOp op) {
+static json::Object describe(prog::CollectiveOp op,
+                             const DenseMap<Operation *, int64_t> &gathered) {
   int64_t n = dist::groupSize(op.getMesh(), op.getAxes());
   json::Array axes, operands;
   for (int atom : dist::atomsOf(op.getMesh(), op.getAxes()))
@@ -215,6 +216,9 @@ static json::Object describe(prog::CollectiveOp op) {
                       {"reduce", op.getReduce()},
                       {"operands", std::move(operands)},
                       {"loc", prog::nameOf(op.getLoc())}};
+  if (auto found = gathered.find(prog::bufferOf(op.getOutputs().front()));
+      found != gathered.end())
+    result["gathered"] = found->second;
   if (op.getKind() == "permute") {
     json::Array pairs;
     for (auto [to, from] : llvm::enumerate(op.getDims()))
@@ -226,13 +230,14 @@ static json::Object describe(prog::CollectiveOp op) {
 
 static FailureOr<json::Array> collectivesOf(ModuleOp module) {
   json::Array collectives;
+  DenseMap<Operation *, int64_t> gathered = gatheredBuffers(module);
   WalkResult walked = module.walk([&](prog::CollectiveOp op) {
     if (op.getReduce() == "product") {
       op.emitOpError("combines across ranks with a product, which no "
                      "communicator does");
       return WalkResult::interrupt();
     }
-    collectives.push_back(describe(op));
+    collectives.push_back(describe(op, gathered));
     return WalkResult::advance();
   });
   if (walked.wasInterrupted())
@@ -300,7 +305,7 @@ static json::Object objectOf(DictionaryAttr dictionary) {
 }
 
 /// How many leading bytes of each region peers may have to reach. What is
-/// small is copied by every communicator.
+/// small, with all of its bucket, is copied by every communicator.
 static json::Object exchangedBytes(ModuleOp module) {
   constexpr int64_t kSmall = 4096;
   llvm::MapVector<StringRef, int64_t> ends;
@@ -308,13 +313,16 @@ static json::Object exchangedBytes(ModuleOp module) {
     ends[name] = 0;
   auto add = [&](Value operand) {
     prog::BufferOp buffer = prog::bufferOf(operand);
-    int64_t bytes = prog::bytesOf(buffer.getType());
-    if (bytes <= kSmall)
-      return;
     int64_t &end = ends[buffer.getRegion()];
-    end = std::max<int64_t>(end, buffer.getOffset() + bytes);
+    end = std::max<int64_t>(end, buffer.getOffset() +
+                                     prog::bytesOf(buffer.getType()));
   };
   module.walk([&](prog::CollectiveOp op) {
+    int64_t bytes = 0;
+    for (Value input : op.getInputs())
+      bytes += prog::bytesOf(cast<MemRefType>(input.getType()));
+    if (bytes <= kSmall)
+      return;
     llvm::for_each(op.getInputs(), add);
     if (op.getKind() == "all_reduce") // each member writes to all of them
       llvm::for_each(op.getOutputs(), add);

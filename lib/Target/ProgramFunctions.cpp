@@ -4,7 +4,8 @@
 //
 //   void NAME(weft_context *context, char *const *regions)
 //
-// A buffer is an address where it is used (offsets fold into the calls), a
+// A buffer is an address where it is used (offsets fold into the calls), but a
+// gathered one is read where the context says after the wait; a
 // launch a call of the kernel, a collective `start` and `wait` through the
 // context; before each of them goes the number of its site, to `mark`. The two
 // pointer arrays that `start` takes are shared by all collectives of a
@@ -26,14 +27,17 @@ enum ContextField {
   kCoordinatesField = 1,
   kStartField = 2,
   kWaitField = 3,
-  kMarkField = 5
+  kMarkField = 5,
+  kGatheredField = 6
 };
 
 class FunctionEmitter {
 public:
   /// `numSites` counts the sites of the functions so far.
-  FunctionEmitter(ModuleOp target, func::FuncOp source, int64_t &numSites)
-      : source(source), target(target), numSites(numSites),
+  FunctionEmitter(ModuleOp target, func::FuncOp source,
+                  const DenseMap<Operation *, int64_t> &gathered,
+                  int64_t &numSites)
+      : source(source), target(target), gathered(gathered), numSites(numSites),
         b(source.getLoc(), target.getContext()),
         pointer(LLVM::LLVMPointerType::get(target.getContext())),
         i64(b.getI64Type()) {}
@@ -60,17 +64,20 @@ private:
         ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(bytes)});
   }
   Value addressOf(Value memref);
+  /// Where the plan has it.
+  Value plannedAddressOf(prog::BufferOp buffer);
   Value contextField(ContextField field, Type type) {
     return LLVM::LoadOp::create(b, type,
                                 offset(function.getArgument(0), field * 8));
   }
-  /// The shared array, filled with the addresses of `memrefs`.
+  /// The shared array, filled with the planned addresses of `memrefs`.
   Value pointerArray(Value array, ValueRange memrefs);
   void callContext(ContextField field, ArrayRef<Type> types, ValueRange values);
   void declareKernel(StringRef name, unsigned numArguments);
 
   func::FuncOp source;
   ModuleOp target;
+  const DenseMap<Operation *, int64_t> &gathered;
   int64_t &numSites;
   llvm::SmallPtrSet<Operation *, 32> sites;
   ImplicitLocOpBuilder b;
@@ -84,6 +91,17 @@ private:
 
 Value FunctionEmitter::addressOf(Value memref) {
   prog::BufferOp buffer = prog::bufferOf(memref);
+  auto found = gathered.find(buffer);
+  if (found == gathered.end())
+    return plannedAddressOf(buffer);
+  Value list = contextField(kGatheredField, pointer);
+  return LLVM::LoadOp::create(
+      b, pointer,
+      LLVM::GEPOp::create(b, pointer, pointer, list,
+                          ValueRange(constant(found->second))));
+}
+
+Value FunctionEmitter::plannedAddressOf(prog::BufferOp buffer) {
   Value base = bases[prog::regionNumber(buffer.getRegion())];
   // Offsets may exceed 32 bits, so they are no constant indices.
   return LLVM::GEPOp::create(b, pointer, b.getI8Type(), base,
@@ -121,7 +139,8 @@ void FunctionEmitter::emitCopy(prog::CopyOp op) {
 
 Value FunctionEmitter::pointerArray(Value array, ValueRange memrefs) {
   for (auto [i, memref] : llvm::enumerate(memrefs))
-    LLVM::StoreOp::create(b, addressOf(memref), offset(array, i * 8));
+    LLVM::StoreOp::create(b, plannedAddressOf(prog::bufferOf(memref)),
+                          offset(array, i * 8));
   return array;
 }
 
@@ -243,9 +262,10 @@ OwningOpRef<ModuleOp> buildProgramModule(ModuleOp module,
                          /*isConstant=*/true, LLVM::Linkage::External,
                          "weft_program", b.getStringAttr(text));
   int64_t numSites = 0;
+  DenseMap<Operation *, int64_t> gathered = gatheredBuffers(module);
   for (auto function : module.getOps<func::FuncOp>())
     if (!function.isDeclaration() && !function->hasAttr(prog::kKernelAttrName))
-      FunctionEmitter(*result, function, numSites).run();
+      FunctionEmitter(*result, function, gathered, numSites).run();
   return result;
 }
 

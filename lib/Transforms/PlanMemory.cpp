@@ -3,7 +3,7 @@
 // prog-plan-memory: offsets of slots and temporaries.
 //
 //   1. Slots lie one after the other in their regions, each on a line, those
-//      that collectives read or write first.
+//      that collectives read or write first, and of them whole pages.
 //   2. Per function, lifetimes of temporaries: from the first op that names a
 //      buffer to the last, in program order.
 //   3. One MemoryPlan per function (lib/Memory); the largest sizes the region.
@@ -33,12 +33,15 @@ using Regions = llvm::MapVector<StringRef, int64_t>;
 
 } // namespace
 
+static constexpr int64_t kPage = 4096;
+
 static StringRef regionOf(pipe::SlotOp slot) {
   return slot.getKind() == "input" ? StringRef("input") : slot.getLifetime();
 }
 
 /// Those that peers may have to reach come first: only that part of a region
-/// need be memory that they share.
+/// need be memory that they share. Of them, what fills whole pages begins on
+/// one, so that peers can map it (an all_gather without a copy).
 static SmallVector<pipe::SlotOp> slotsInOrder(ModuleOp module) {
   DenseSet<StringRef> exchanged;
   module.walk([&](prog::CollectiveOp op) {
@@ -47,10 +50,13 @@ static SmallVector<pipe::SlotOp> slotsInOrder(ModuleOp module) {
         exchanged.insert(*slot);
   });
   SmallVector<pipe::SlotOp> slots(module.getOps<pipe::SlotOp>());
-  llvm::stable_sort(slots, [&](pipe::SlotOp a, pipe::SlotOp b) {
-    return exchanged.contains(a.getSymName()) >
-           exchanged.contains(b.getSymName());
-  });
+  auto rank = [&](pipe::SlotOp slot) {
+    if (!exchanged.contains(slot.getSymName()))
+      return 2;
+    return prog::bytesOf(localSlotType(slot)) % kPage == 0 ? 0 : 1;
+  };
+  llvm::stable_sort(
+      slots, [&](pipe::SlotOp a, pipe::SlotOp b) { return rank(a) < rank(b); });
   return slots;
 }
 

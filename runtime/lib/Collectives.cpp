@@ -3,6 +3,7 @@
 // Collectives: groups, and operands as blocks of bytes.
 #include "weft_runtime/Collectives.h"
 
+#include <algorithm>
 #include <map>
 
 using namespace weft;
@@ -31,7 +32,8 @@ static BucketOperand layOut(CollectiveKind kind, const Operand &operand,
 }
 
 CollectiveRunner::CollectiveRunner(const Descriptor &descriptor,
-                                   Communicator &communicator)
+                                   Communicator &communicator,
+                                   bool mayKeepInputs)
     : communicator(communicator) {
   std::map<std::vector<int>, Group> groups;
   for (const Collective &collective : descriptor.collectives) {
@@ -46,6 +48,24 @@ CollectiveRunner::CollectiveRunner(const Descriptor &descriptor,
     for (const Operand &operand : collective.operands)
       transfer.bucket.operands.push_back(
           layOut(collective.kind, operand, transfer.group.size()));
+    bool isGathered = collective.gathered >= 0;
+    if (isGathered)
+      gathered.resize(
+          std::max(gathered.size(),
+                   collective.gathered + transfer.bucket.operands.size()));
+    transfer.keepsInputs = isGathered && mayKeepInputs;
+    firstOutput.push_back(collective.gathered);
     transfers.push_back(std::move(transfer));
   }
+}
+
+void CollectiveRunner::finish(int64_t id) {
+  Transfer &transfer = transfers[id];
+  communicator.finish(transfer);
+  if (firstOutput[id] < 0)
+    return;
+  if (transfer.keepsInputs)
+    std::ranges::copy(transfer.gathered, gathered.begin() + firstOutput[id]);
+  else
+    std::ranges::copy(transfer.outputs, gathered.begin() + firstOutput[id]);
 }

@@ -120,6 +120,8 @@ void Communicator::start(Transfer &transfer, const void *const *inputs,
   const std::vector<BucketOperand> &operands = transfer.bucket.operands;
   transfer.inputs.assign(inputs, inputs + operands.size());
   transfer.outputs.assign(outputs, outputs + operands.size());
+  if (transfer.keepsInputs)
+    transfer.gathered.assign(outputs, outputs + operands.size());
   if (transfer.group.size() > 1)
     return doStart(transfer);
   bool isNothing = transfer.bucket.kind == CollectiveKind::Permute &&

@@ -112,6 +112,9 @@ static Collective parseCollective(const Json &json, const Mesh &mesh) {
     fail("has an unknown reduction in " + where + ": got " + quote(reduce));
   collective.reduce = *kind;
   collective.loc = get(json, "loc", std::string());
+  collective.gathered = get<int64_t>(json, "gathered", -1);
+  if (collective.gathered >= 0 && collective.kind != CollectiveKind::AllGather)
+    fail("has gathered outputs of another kind in " + where);
   for (const Json &entry : json.at("operands")) {
     Operand operand;
     operand.dtype = parseType(entry, where);

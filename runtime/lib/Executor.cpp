@@ -63,14 +63,17 @@ bool weft::isUpdate(const Call &call) {
 }
 
 int64_t Executor::sharedBytes(const Descriptor &descriptor) {
-  return Regions::bytes(descriptor, Regions::guardBytes) + 4096;
+  // Each region begins on a page.
+  return Regions::bytes(descriptor, Regions::guardBytes) +
+         (WEFT_NUM_REGIONS + 1) * int64_t{65536};
 }
 
 Executor::Executor(const Program &program, Communicator &communicator,
                    int64_t guard)
     : program(program), communicator(communicator),
       memory(program.descriptor, communicator, guard),
-      collectives(program.descriptor, communicator),
+      collectives(program.descriptor, communicator,
+                  /*mayKeepInputs=*/guard == 0),
       coordinates(program.descriptor.mesh.coordinates(communicator.rank())) {
   context.abi_version = WEFT_ABI_VERSION;
   context.coordinates = coordinates.data();
@@ -78,6 +81,7 @@ Executor::Executor(const Program &program, Communicator &communicator,
   context.wait = &Executor::wait;
   context.provider = nullptr;
   context.mark = &Executor::ignoreMark;
+  context.gathered = collectives.gatheredOutputs();
   context.executor = this;
 }
 
@@ -170,8 +174,10 @@ void Executor::runStep(int64_t step, double learningRate,
     currentCall = &call;
     if (beforeCall)
       beforeCall(call);
-    if (isUpdate(call))
+    if (isUpdate(call)) {
       writeFingerprint();
+      communicator.settle();
+    }
     auto bases = memory.bases(call.microbatch.value_or(0));
     program.functions.at(call.function)(&context, bases.data());
     if (profile)

@@ -92,6 +92,7 @@ void HierarchicalCommunicator::doStart(Transfer &transfer) {
     transfer.inner = std::make_shared<Transfer>();
     transfer.inner->group = route.local;
     transfer.inner->bucket = transfer.bucket;
+    transfer.inner->keepsInputs = transfer.keepsInputs;
   }
   transfer.isUnderWay = true;
   local->start(*transfer.inner, transfer.inputs.data(),
@@ -101,6 +102,7 @@ void HierarchicalCommunicator::doStart(Transfer &transfer) {
 void HierarchicalCommunicator::doFinish(Transfer &transfer) {
   transfer.isUnderWay = false;
   local->finish(*transfer.inner);
+  transfer.gathered = transfer.inner->gathered;
 }
 
 //===----------------------------------------------------------------------===//

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 using namespace weft;
 
@@ -143,7 +144,21 @@ void PeerMemoryCommunicator::doFinish(Transfer &transfer) {
     reduceInPlace(transfer);
   else
     readInPlace(transfer);
-  posts.await(group, posts.post(group));
+  if (transfer.keepsInputs)
+    queueOf(group).isUnsettled = true;
+  else
+    posts.await(group, posts.post(group));
+}
+
+/// Posts to all groups before it waits for one: ranks may know them in
+/// different orders.
+void PeerMemoryCommunicator::settle() {
+  for (const Queue &queue : queues)
+    if (queue.isUnsettled)
+      posts.post(queue.group);
+  for (Queue &queue : queues)
+    if (std::exchange(queue.isUnsettled, false))
+      posts.await(queue.group, posts.count(queue.group));
 }
 
 void PeerMemoryCommunicator::readStaged(const Transfer &transfer) {
@@ -158,15 +173,23 @@ void PeerMemoryCommunicator::readStaged(const Transfer &transfer) {
   }
 }
 
-void PeerMemoryCommunicator::readInPlace(const Transfer &transfer) {
+void PeerMemoryCommunicator::readInPlace(Transfer &transfer) {
   const Group &group = transfer.group;
   std::span<std::byte *const> offers = slots(transfer);
   bases.resize(group.size());
+  pieces.resize(group.size());
   for (size_t i = 0; i < transfer.bucket.operands.size(); ++i) {
-    for (int r = 0; r < group.size(); ++r)
-      bases[r] = resolve(group.ranks[r],
-                         reinterpret_cast<const Offer *>(offers[r])[i].input);
+    for (int r = 0; r < group.size(); ++r) {
+      pieces[r] = reinterpret_cast<const Offer *>(offers[r])[i].input;
+      bases[r] = resolve(group.ranks[r], pieces[r]);
+    }
     const Blocks &blocks = transfer.bucket.operands[i].input;
+    if (transfer.keepsInputs &&
+        transfer.bucket.operands[i].output.areContiguous())
+      if (const std::byte *joined = join(group, pieces, blocks.bytes())) {
+        transfer.gathered[i] = joined;
+        continue;
+      }
     read(transfer, i, {blocks, 0}, 0, blocks.bytes());
   }
 }

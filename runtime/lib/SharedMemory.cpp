@@ -4,6 +4,7 @@
 // allocate() hands out.
 #include "weft_runtime/SharedMemory.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <numeric>
@@ -59,7 +60,7 @@ SharedMemoryCommunicator::SharedMemoryCommunicator(
   watcher = std::thread([this] { watch(); });
 }
 
-/// Maps an arena and closes its descriptor.
+/// Maps an arena and keeps its descriptor.
 void SharedMemoryCommunicator::map(int descriptor, Arena &arena) {
   struct stat status{};
   if (fstat(descriptor, &status) != 0)
@@ -71,7 +72,7 @@ void SharedMemoryCommunicator::map(int descriptor, Arena &arena) {
     failCall("mmap");
   arena.base = static_cast<std::byte *>(base);
   madvise(arena.base + heapBegin(), arena.bytes - heapBegin(), MADV_HUGEPAGE);
-  close(descriptor);
+  arena.memory = descriptor;
 }
 
 void SharedMemoryCommunicator::mapArenas(const Bootstrap &bootstrap,
@@ -94,6 +95,8 @@ void SharedMemoryCommunicator::mapArenas(const Bootstrap &bootstrap,
 
 SharedMemoryCommunicator::~SharedMemoryCommunicator() {
   leave(ExitCode::Done, /*culprit=*/-1);
+  for (const auto &[place, joined] : joins)
+    unmap(joined);
   {
     std::lock_guard lock(watcherMutex);
     isStopping = true;
@@ -104,13 +107,15 @@ SharedMemoryCommunicator::~SharedMemoryCommunicator() {
   close(wakeWatcher);
   for (const Arena &arena : arenas) {
     munmap(arena.base, arena.bytes);
+    close(arena.memory);
     if (arena.process >= 0)
       close(arena.process);
   }
 }
 
 void *SharedMemoryCommunicator::allocate(int64_t bytes, int64_t exchanged) {
-  int64_t rounded = (bytes + 63) / 64 * 64;
+  int64_t page = sysconf(_SC_PAGESIZE);
+  int64_t rounded = (bytes + page - 1) / page * page;
   const Arena &own = arenas[rank()];
   if (exchanged == 0 || used + rounded > own.bytes)
     return Communicator::allocate(bytes, 0);
@@ -147,6 +152,51 @@ SharedMemoryCommunicator::publish(const void *address) const {
     if (address >= begin && address < end)
       return std::nullopt;
   return offset;
+}
+
+//===----------------------------------------------------------------------===//
+// Joined pieces
+//===----------------------------------------------------------------------===//
+
+const std::byte *SharedMemoryCommunicator::join(
+    const Group &group, const std::vector<int64_t> &offsets, int64_t bytes) {
+  Joined &joined = joins[{group.id, offsets[group.index]}];
+  if (joined.offsets != offsets || joined.bytes != bytes) {
+    unmap(joined);
+    joined = {offsets, bytes, nullptr};
+    mapJoined(group, joined);
+  }
+  return joined.base;
+}
+
+/// Leaves the base null where pieces are no whole pages or the system has no
+/// more mappings to give.
+void SharedMemoryCommunicator::mapJoined(const Group &group,
+                                         Joined &joined) const {
+  auto isWhole = [page = sysconf(_SC_PAGESIZE)](int64_t n) {
+    return n % page == 0;
+  };
+  if (joined.bytes == 0 || !isWhole(joined.bytes) ||
+      !std::ranges::all_of(joined.offsets, isWhole))
+    return;
+  void *range = mmap(nullptr, group.size() * joined.bytes, PROT_NONE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (range == MAP_FAILED)
+    return;
+  joined.base = static_cast<std::byte *>(range);
+  for (int i = 0; i < group.size(); ++i)
+    if (mmap(joined.base + i * joined.bytes, joined.bytes, PROT_READ,
+             MAP_SHARED | MAP_FIXED | MAP_POPULATE,
+             arenas[group.ranks[i]].memory, joined.offsets[i]) == MAP_FAILED) {
+      unmap(joined);
+      joined.base = nullptr;
+      return;
+    }
+}
+
+void SharedMemoryCommunicator::unmap(const Joined &joined) {
+  if (joined.base)
+    munmap(joined.base, joined.offsets.size() * joined.bytes);
 }
 
 void SharedMemoryCommunicator::watch() {

@@ -2,7 +2,9 @@
 //
 // Collectives: strides and buckets of a descriptor's collectives, on threads.
 #include "weft_runtime/Collectives.h"
+#include "weft_runtime/Executor.h"
 #include "weft_runtime/InProcess.h"
+#include "weft_runtime/Recording.h"
 
 #include <gtest/gtest.h>
 
@@ -87,6 +89,75 @@ TEST(Strides, a_large_operand_of_a_bucket_goes_alone) {
     for (const Floats &values : out[rank])
       for (size_t i = 0; i < values.size(); ++i)
         ASSERT_EQ(values[i], 3000 + 3 * float(i));
+}
+
+/// What happens in a step, in order.
+std::string events;
+
+class SettlingCommunicator : public RecordingCommunicator {
+public:
+  using RecordingCommunicator::RecordingCommunicator;
+  void settle() override { events += "settle "; }
+};
+
+// Peers may read parameters until they settle, and updates write those.
+TEST(Executor, settles_before_every_update) {
+  Program program;
+  program.descriptor.mesh.axes = {{"tp", "tp", 2}};
+  for (const char *name : {"stage0", "stage0_update"}) {
+    Call call;
+    call.function = name;
+    program.descriptor.step.push_back(call);
+  }
+  program.functions["stage0"] = [](weft_context *, char *const *) {
+    events += "stage ";
+  };
+  program.functions["stage0_update"] = [](weft_context *, char *const *) {
+    events += "update ";
+  };
+  SettlingCommunicator communicator(0, 2);
+  Executor executor(program, communicator);
+  executor.runStep(1, 0.5, nullptr);
+  EXPECT_EQ(events, "stage settle update ");
+}
+
+// With a guard, as memory is measured, all outputs are where the plan has them.
+TEST(Executor, copies_what_it_could_keep_while_memory_is_measured) {
+  for (int64_t guard : {int64_t{0}, Regions::guardBytes}) {
+    Program program;
+    program.descriptor.mesh.axes = {{"tp", "tp", 2}};
+    program.descriptor.regionBytes = {0, 0, 64, 0};
+    program.descriptor.collectives = {{0,
+                                       CollectiveKind::AllGather,
+                                       {0},
+                                       ReduceKind::Sum,
+                                       {{DType::F32, 1, 4}},
+                                       {},
+                                       "here",
+                                       /*gathered=*/1}};
+    Call call;
+    call.function = "stage0";
+    program.descriptor.step.push_back(call);
+    program.functions["stage0"] = [](weft_context *context,
+                                     char *const *regions) {
+      const void *inputs[] = {regions[WEFT_REGION_MICROBATCH]};
+      void *outputs[] = {regions[WEFT_REGION_MICROBATCH] + 32};
+      context->start(context, 0, inputs, outputs);
+      context->wait(context, 0);
+      events = context->gathered[1] == outputs[0] ? "planned" : "elsewhere";
+    };
+    struct Elsewhere : RecordingCommunicator {
+      using RecordingCommunicator::RecordingCommunicator;
+      float other[8] = {};
+      void doStart(Transfer &transfer) override {
+        if (transfer.keepsInputs)
+          transfer.gathered[0] = other;
+      }
+    } communicator(0, 2);
+    Executor executor(program, communicator, guard);
+    executor.runStep(1, 0.5, nullptr);
+    EXPECT_EQ(events, guard ? "planned" : "elsewhere");
+  }
 }
 
 } // namespace

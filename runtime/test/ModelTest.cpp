@@ -86,7 +86,7 @@ TEST(Slices, tile_the_tensor) {
 //===----------------------------------------------------------------------===//
 
 const char *const smallDescriptor = R"({
-  "abi": 2, "key": "k", "mesh": [{"name": "tp", "axis": "tp", "size": 2}],
+  "abi": 3, "key": "k", "mesh": [{"name": "tp", "axis": "tp", "size": 2}],
   "regions": {"run": 64, "step": 0, "microbatch": 0, "input": 0},
   "slots": [{"name": "w", "kind": "parameter", "dtype": "f32",
              "global_shape": [4, 2], "local_shape": [2, 2],
@@ -111,8 +111,8 @@ TEST(Descriptor, names_what_is_wrong) {
     return [text] { parseDescriptor(text); };
   };
   const ExitCode file = ExitCode::InputFile;
-  expectError(file, "another ABI version: got 3, expected 2",
-              with("\"abi\": 2", "\"abi\": 3"));
+  expectError(file, "another ABI version: got 4, expected 3",
+              with("\"abi\": 3", "\"abi\": 4"));
   expectError(file, "unknown dtype in slot \"w\": got \"f31\"",
               with("f32", "f31"));
   expectError(file, "outside of region \"run\": got end 80",
@@ -122,6 +122,8 @@ TEST(Descriptor, names_what_is_wrong) {
               with("\"axis\": 0", "\"axis\": 1"));
   expectError(file, "unknown collective: got \"gather\"",
               with("all_gather", "gather"));
+  expectError(file, "gathered outputs of another kind in collective 0",
+              with("\"all_gather\"", "\"all_reduce\", \"gathered\": 0"));
   expectError(file, "out of order", with("\"id\": 0", "\"id\": 3"));
   expectError(file, "microbatch out of range: got 1",
               with("\"microbatch\": 0}", "\"microbatch\": 1}"));

@@ -99,3 +99,30 @@ module attributes {dist.mesh = #mesh} {
   }
   func.func private @k() attributes {prog.kernel}
 }
+
+// -----
+
+// What collectives touch comes first, and of that what fills pages of 4096
+// bytes: it begins on one.
+#mesh = #dist.mesh<dp = 2>
+module attributes {dist.mesh = #mesh} {
+  // CHECK: pipe.slot @alone {{.*}} prog.offset = 12544 : i64
+  pipe.slot @alone : tensor<1024xf32> {kind = "parameter", lifetime = "run"}
+  // CHECK: pipe.slot @norm {{.*}} prog.offset = 12288 : i64
+  pipe.slot @norm : tensor<64xf32> {kind = "parameter", lifetime = "run"}
+  // CHECK: pipe.slot @first {{.*}} prog.offset = 0 : i64
+  pipe.slot @first : tensor<2x1024xf32> {kind = "parameter", lifetime = "run"}
+  // CHECK: pipe.slot @second {{.*}} prog.offset = 8192 : i64
+  pipe.slot @second : tensor<1024xf32> {kind = "parameter", lifetime = "run"}
+  func.func @gathers() {
+    %n = prog.buffer "run" slot @norm : memref<64xf32>
+    %a = prog.buffer "run" slot @first : memref<2x1024xf32>
+    %b = prog.buffer "run" slot @second : memref<1024xf32>
+    %x = prog.buffer "microbatch" : memref<128xf32>
+    %y = prog.buffer "microbatch" : memref<4x1024xf32>
+    %z = prog.buffer "microbatch" : memref<2048xf32>
+    prog.collective "all_gather" 0 ins(%n, %a, %b : memref<64xf32>, memref<2x1024xf32>, memref<1024xf32>) outs(%x, %y, %z : memref<128xf32>, memref<4x1024xf32>, memref<2048xf32>) over #mesh ["dp"] reduce "sum" dims [0, 0, 0] concat []
+    prog.wait 0(%n, %a, %b, %x, %y, %z : memref<64xf32>, memref<2x1024xf32>, memref<1024xf32>, memref<128xf32>, memref<4x1024xf32>, memref<2048xf32>)
+    return
+  }
+}

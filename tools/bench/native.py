@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from commands import BenchmarkFailed, execute, find_program
 
-ABI_VERSION = 2  # of runtime/include/weft_runtime/Program.h
+ABI_VERSION = 3  # of runtime/include/weft_runtime/Program.h
 REGIONS = ("run", "step", "microbatch", "input")
 _DTYPES = {"f32": np.float32, "f64": np.float64, "i64": np.int64, "i1": np.int8, "bf16": np.uint16}
 _ALIGNMENT = 64
@@ -27,7 +27,7 @@ class _Context(ctypes.Structure):
     """weft_context."""
 
     _fields_ = [
-        ("abi_version", ctypes.c_int64), ("coordinates", _Address), ("start", _Call), ("wait", _Notice), ("provider", _Call), ("mark", _Address),
+        ("abi_version", ctypes.c_int64), ("coordinates", _Address), ("start", _Call), ("wait", _Notice), ("provider", _Call), ("mark", _Address), ("gathered", _Address),
     ]  # fmt: skip
 
 

@@ -52,6 +52,12 @@ mlir::FailureOr<llvm::json::Object> buildDescriptor(mlir::ModuleOp module);
 /// numbered through the functions of a module.
 llvm::SmallVector<mlir::Operation *> sitesOf(mlir::func::FuncOp function);
 
+/// The buffers whose values the program finds through the context's list of
+/// gathered outputs, with their entries; those of one all_gather follow each
+/// other.
+llvm::DenseMap<mlir::Operation *, int64_t>
+gatheredBuffers(mlir::ModuleOp module);
+
 /// The descriptor's table of sites, by number.
 llvm::json::Array describeSites(mlir::ModuleOp module);
 

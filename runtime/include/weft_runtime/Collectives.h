@@ -13,17 +13,24 @@ namespace weft {
 class CollectiveRunner {
 public:
   /// Adds one group per distinct list of axes, in the order of first use.
-  CollectiveRunner(const Descriptor &descriptor, Communicator &communicator);
+  /// Without `mayKeepInputs` every output is written where it is told to be.
+  CollectiveRunner(const Descriptor &descriptor, Communicator &communicator,
+                   bool mayKeepInputs = true);
 
   /// Begins collective `id` on one pointer per operand, and ends it.
   void start(int64_t id, const void *const *inputs, void *const *outputs) {
     communicator.start(transfers[id], inputs, outputs);
   }
-  void finish(int64_t id) { communicator.finish(transfers[id]); }
+  void finish(int64_t id);
+
+  /// The list of that name in weft_context.
+  const void *const *gatheredOutputs() const { return gathered.data(); }
 
 private:
   Communicator &communicator;
-  std::vector<Transfer> transfers; // by collective
+  std::vector<Transfer> transfers;  // by collective
+  std::vector<int64_t> firstOutput; // by collective: in `gathered`, or -1
+  std::vector<const void *> gathered;
 };
 
 } // namespace weft

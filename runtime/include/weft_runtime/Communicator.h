@@ -43,6 +43,11 @@ struct Group {
 struct Transfer {
   Group group;
   Bucket bucket;
+  /// Of an all_gather: inputs stay as they are until settle(), and `gathered`
+  /// says after finish() where outputs can be read until then: they need not
+  /// have been written.
+  bool keepsInputs = false;
+  std::vector<const void *> gathered;
   // Of the communicator, from start() to finish(): the buffers by operand, and
   // how far it is.
   std::vector<const void *> inputs;
@@ -83,6 +88,11 @@ public:
   /// Ends it: outputs are complete, inputs may be overwritten. Without a
   /// start() before, does nothing.
   void finish(Transfer &transfer);
+
+  /// Returns when no peer reads inputs of this rank that were to be kept. All
+  /// ranks that share a transfer which keeps its inputs call it at the same
+  /// place between transfers.
+  virtual void settle() {}
 
   /// output[i * bytes ...] = input of the i-th member. (ncclAllGather)
   void allGather(const Group &group, const void *input, void *output,

@@ -62,6 +62,7 @@ struct Collective {
   std::vector<Operand> operands;
   RankPairs pairs; // of permute
   std::string loc;
+  int64_t gathered = -1; // -1: outputs are where they are told to be
 };
 
 /// What one mark of the program says it does (see Program.h).

@@ -47,7 +47,8 @@ private:
 
 class Executor {
 public:
-  /// With `guard` bytes behind each region, at most Regions::guardBytes.
+  /// With `guard` bytes behind each region, at most Regions::guardBytes. Then
+  /// all of the plan's bytes are used: what could be read at peers is copied.
   Executor(const Program &program, Communicator &communicator,
            int64_t guard = 0);
   Executor(const Executor &) = delete;

@@ -31,6 +31,7 @@ public:
     return local->allocate(bytes, exchanged);
   }
   void leave(ExitCode code, int culprit) override;
+  void settle() override { local->settle(); }
 
 protected:
   void onGroupAdded(const Group &group) override;

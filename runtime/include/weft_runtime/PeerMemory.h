@@ -13,6 +13,9 @@
 //   in place  start() puts the operands' addresses into the slot; finish()
 //             reads the peers' buffers where they are, in their strides, posts,
 //             and waits until all have read, so that inputs may be overwritten.
+//             An all_gather that keeps its inputs does not wait; where a rank
+//             can map the members' pieces one behind the other, it does not
+//             read either.
 //   chunked   in place is refused by a rank whose memory its peers cannot
 //             reach: repeated staged exchanges within finish().
 // In an all_reduce in place each rank combines its part of all inputs and
@@ -31,6 +34,7 @@ public:
   void leave(ExitCode code, int culprit) override {
     posts.leave(code, culprit);
   }
+  void settle() override;
 
 protected:
   /// `names` are the ranks as messages call them; their number is the size of
@@ -44,8 +48,18 @@ protected:
   virtual std::optional<int64_t> publish(const void *address) const = 0;
   /// What `rank` has published, in this rank's address space.
   virtual std::byte *resolve(int rank, int64_t published) const = 0;
+  /// Addresses at which the pieces of `bytes` that the members of `group` have
+  /// published can be read one behind the other; null if there are none.
+  virtual const std::byte *join(const Group &group,
+                                const std::vector<int64_t> &published,
+                                int64_t bytes) {
+    return nullptr;
+  }
 
-  void onGroupAdded(const Group &group) override { posts.open(group); }
+  void onGroupAdded(const Group &group) override {
+    posts.open(group);
+    queueOf(group).group = group;
+  }
   void doStart(Transfer &transfer) override;
   void doFinish(Transfer &transfer) override;
   void doAllGather(const Group &group, const void *input, void *output,
@@ -67,10 +81,12 @@ protected:
 private:
   /// This rank's slots of one group.
   struct Queue {
+    Group group;
     int next = 0;
     /// The post of the peers by which they have read a slot.
     std::array<uint32_t, Posts::numSlots> readAt{};
     std::vector<Transfer *> underWay;
+    bool isUnsettled = false; // peers may read kept inputs of this rank
   };
   /// Where an operand lies at all members (`bases`): how its blocks lie, and
   /// the byte of a block to begin with.
@@ -92,7 +108,7 @@ private:
   void offer(Transfer &transfer);
   bool isReachable(const Transfer &transfer);
   void readStaged(const Transfer &transfer);
-  void readInPlace(const Transfer &transfer);
+  void readInPlace(Transfer &transfer);
   void reduceInPlace(const Transfer &transfer);
   void runChunked(const Transfer &transfer);
   void read(const Transfer &transfer, size_t operand, const Source &source,
@@ -104,6 +120,7 @@ private:
   std::vector<const std::byte *> bases;
   std::vector<const void *> inputs;
   std::vector<void *> outputs;
+  std::vector<int64_t> pieces;
 };
 
 } // namespace weft

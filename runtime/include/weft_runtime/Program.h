@@ -43,7 +43,8 @@
  *          ceil(size / n) of its dim; offset in bytes, a multiple of 64;
  *          indices (optional): elements are less than it, or -100 for none if
  *          `ignores`
- *   "collectives": [{"id", "kind", "axes", "reduce", "operands", "loc"}]
+ *   "collectives": [{"id", "kind", "axes", "reduce", "operands", "loc",
+ *                    "gathered"}]
  *          id = position in the list. kind = all_gather | all_reduce |
  *          reduce_scatter | all_to_all | permute. The ranks that share all
  *          coordinates but those of `axes` form a group of n, ordered by their
@@ -59,7 +60,10 @@
  *            permute         "pairs": [[from, to], ...] in group indices; a
  *                            rank that receives nothing gets zeros
  *          Reductions ("reduce" = sum | max | min) combine in ascending rank
- *          order. Several operands make one bucket.
+ *          order. Several operands make one bucket. gathered (optional, of an
+ *          all_gather): the program finds output i at entry gathered + i of
+ *          the context's list of that name; no inputs are written but by
+ *          functions that end in `_update`
  *   "sites": [{"op", "kind", "kernel", "collective", "function", "loc",
  *              "flops", "bytes"}]                             (optional)
  *          what `mark` numbers: launches, copies, starts and waits of
@@ -88,7 +92,7 @@
 extern "C" {
 #endif
 
-#define WEFT_ABI_VERSION 2
+#define WEFT_ABI_VERSION 3
 
 enum weft_region {
   WEFT_REGION_RUN = 0,
@@ -115,6 +119,10 @@ typedef struct weft_context {
   /* What the function does from here on, up to the next mark or its end, is
    * `site` of the descriptor. For profiles: does nothing without one. */
   void (*mark)(struct weft_context *, int64_t site);
+  /* From the `wait` of a collective with "gathered" to the next function that
+   * ends in `_update`: its outputs, to be read only. They are where `start` was
+   * told, or wherever else the same can be read. */
+  const void *const *gathered;
 } weft_context;
 
 /* A function of the program; `regions` holds the base of each weft_region,

@@ -19,7 +19,7 @@ struct RecordedCall {
   bool operator==(const RecordedCall &) const = default;
 };
 
-class RecordingCommunicator final : public Communicator {
+class RecordingCommunicator : public Communicator {
 public:
   using Communicator::Communicator;
   std::string_view name() const override { return "recording"; }

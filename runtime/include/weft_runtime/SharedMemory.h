@@ -10,7 +10,10 @@
 //      of them to everyone.
 //   2. Collectives are PeerMemory's; the head of a rank (Posts.h) is the begin
 //      of its arena, addresses are told as offsets.
-//   3. A watcher thread polls the pidfds. A peer that ends without having
+//   3. Where a piece of data of each member of a group fills whole pages, their
+//      pages are mapped once more, one piece behind the other, read-only: an
+//      all_gather that keeps its inputs copies nothing (`join`).
+//   4. A watcher thread polls the pidfds. A peer that ends without having
 //      called leave() is dead; a rank that waits for it throws at once, one
 //      that is busy for `patience` more is ended by `onAbandoned`.
 #ifndef WEFT_RUNTIME_SHAREDMEMORY_H
@@ -20,6 +23,7 @@
 #include "weft_runtime/PeerMemory.h"
 
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <thread>
 
@@ -62,13 +66,24 @@ protected:
   std::byte *resolve(int rank, int64_t offset) const override {
     return arenas[rank].base + offset;
   }
+  const std::byte *join(const Group &group, const std::vector<int64_t> &offsets,
+                        int64_t bytes) override;
 
 private:
   struct Arena {
     std::byte *base = nullptr;
     int64_t bytes = 0;
+    int memory = -1;  // memfd
     int process = -1; // pidfd
   };
+  /// Pieces of members, mapped one behind the other.
+  struct Joined {
+    std::vector<int64_t> offsets; // by member
+    int64_t bytes = 0;            // of a piece
+    std::byte *base = nullptr;    // null: this cannot be mapped
+  };
+  void mapJoined(const Group &group, Joined &joined) const;
+  static void unmap(const Joined &joined);
   static void map(int descriptor, Arena &arena);
   void makePrivate(std::byte *begin, std::byte *end);
   void watch();
@@ -79,6 +94,7 @@ private:
   int64_t used;              // of the own arena
   /// Parts of it that are this process's own pages.
   std::vector<std::pair<std::byte *, std::byte *>> privateParts;
+  std::map<std::pair<int, int64_t>, Joined> joins; // by group, own offset
   std::mutex watcherMutex;
   std::condition_variable watcherChanged;
   bool isStopping = false;

@@ -82,7 +82,7 @@ enum { GATHER, FORWARD, SCATTER, COUNT, PAUSE, UPDATE, NUM_SITES };
                                                                                   "stage0_update") "],"
 
 const char weft_program[] =
-    "{\"abi\":2," SITES "\"key\":\"" KEY "\","
+    "{\"abi\":3," SITES "\"key\":\"" KEY "\","
     "\"mesh\":[{\"name\":\"dp_shard\",\"axis\":\"dp_shard\",\"size\":" TEXT(
         RANKS) "}],"
                "\"regions\":{\"run\":512,\"step\":512,\"microbatch\":256,"

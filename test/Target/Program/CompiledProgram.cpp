@@ -98,6 +98,7 @@ void CompiledProgram::call(const std::string &function,
   context.abi_version = WEFT_ABI_VERSION;
   context.coordinates = coordinates.data();
   context.provider = nullptr;
+  context.gathered = gathered.data();
   context.program = this;
   context.start = [](weft_context *context, int64_t id,
                      const void *const *inputs, void *const *outputs) {

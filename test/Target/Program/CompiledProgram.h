@@ -59,6 +59,8 @@ public:
   std::vector<int64_t> waited;
   /// Sites, in the order in which they were reached.
   std::vector<int64_t> marked;
+  /// Where gathered outputs lie.
+  std::vector<const void *> gathered;
 
 private:
   struct Context : weft_context {

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which gathered values a program need not own: an all_gather of what only the
+// update writes, parameters, into memory that is only read afterwards. The
+// runtime may then say where the same can be read (`gathered` in Program.h),
+// and where peers share memory nothing is copied.
+//
+// Not those that lie in slots, which other functions find by their offsets, and
+// not those that go into another collective: peers know memory by its place in
+// a region.
+#include "weft/IR/Prog/Prog.h"
+#include "weft/Target/Program.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace weft {
+
+static bool isUpdate(func::FuncOp function) {
+  return function.getSymName().ends_with("_update");
+}
+
+/// What an op may write.
+static SmallVector<Value> writtenBy(Operation *op) {
+  return llvm::TypeSwitch<Operation *, SmallVector<Value>>(op)
+      .Case([](prog::LaunchOp launch) {
+        SmallVector<Value> values(launch.getOutputs());
+        llvm::append_range(values, launch.getScratch());
+        return values;
+      })
+      .Case([](prog::CopyOp copy) {
+        return SmallVector<Value>{copy.getTarget()};
+      })
+      .Case([](prog::CoordinateOp op) {
+        return SmallVector<Value>{op.getTarget()};
+      })
+      .Case([](prog::CollectiveOp op) {
+        return SmallVector<Value>(op.getOutputs());
+      })
+      .Default([](Operation *) { return SmallVector<Value>(); });
+}
+
+namespace {
+
+/// Uses of buffers in the functions of a program.
+class Uses {
+public:
+  explicit Uses(ModuleOp module);
+
+  bool areReadOnly(prog::CollectiveOp gather) const;
+
+private:
+  void add(Operation *op, bool isInUpdate);
+
+  DenseSet<StringAttr> writtenSlots; // by others than updates
+  DenseMap<Operation *, int64_t> numWriters, numTransfers; // by buffer
+};
+
+} // namespace
+
+Uses::Uses(ModuleOp module) {
+  for (auto function : module.getOps<func::FuncOp>())
+    if (!function.isDeclaration() && !function->hasAttr(prog::kKernelAttrName))
+      for (Operation &op : function.front())
+        add(&op, isUpdate(function));
+}
+
+void Uses::add(Operation *op, bool isInUpdate) {
+  for (Value value : writtenBy(op)) {
+    prog::BufferOp buffer = prog::bufferOf(value);
+    ++numWriters[buffer];
+    if (auto slot = buffer.getSlotAttr(); slot && !isInUpdate)
+      writtenSlots.insert(slot.getAttr());
+  }
+  if (isa<prog::CollectiveOp>(op))
+    for (Value value : op->getOperands())
+      ++numTransfers[prog::bufferOf(value)];
+}
+
+bool Uses::areReadOnly(prog::CollectiveOp gather) const {
+  bool keepsInputs = llvm::all_of(gather.getInputs(), [&](Value input) {
+    prog::BufferOp buffer = prog::bufferOf(input);
+    auto slot = buffer.getSlotAttr();
+    return slot && buffer.getRegion() == "run" &&
+           !writtenSlots.contains(slot.getAttr());
+  });
+  return keepsInputs && llvm::all_of(gather.getOutputs(), [&](Value output) {
+           prog::BufferOp buffer = prog::bufferOf(output);
+           return !buffer.getSlot() && numWriters.lookup(buffer) == 1 &&
+                  numTransfers.lookup(buffer) == 1;
+         });
+}
+
+DenseMap<Operation *, int64_t> gatheredBuffers(ModuleOp module) {
+  Uses uses(module);
+  DenseMap<Operation *, int64_t> result;
+  for (auto function : module.getOps<func::FuncOp>()) {
+    if (isUpdate(function))
+      continue;
+    function.walk([&](prog::CollectiveOp op) {
+      if (op.getKind() == "all_gather" && uses.areReadOnly(op))
+        for (Value output : op.getOutputs())
+          result.try_emplace(prog::bufferOf(output), result.size());
+    });
+  }
+  return result;
+}
+
+} // namespace weft
