@@ -169,15 +169,22 @@ const std::byte *SharedMemoryCommunicator::join(
   return joined.base;
 }
 
-/// Leaves the base null where pieces are no whole pages or the system has no
-/// more mappings to give.
+static bool areWholePages(const std::vector<int64_t> &offsets, int64_t bytes) {
+  int64_t page = sysconf(_SC_PAGESIZE);
+  return bytes > 0 && bytes % page == 0 &&
+         std::ranges::all_of(
+             offsets, [page](int64_t offset) { return offset % page == 0; });
+}
+
+/// A process may have 65,530 mappings, and others need some.
+static constexpr size_t maxPieces = 30'000;
+
+/// Leaves the base null where pieces are no whole pages or there are no more
+/// mappings to be had.
 void SharedMemoryCommunicator::mapJoined(const Group &group,
                                          Joined &joined) const {
-  auto isWhole = [page = sysconf(_SC_PAGESIZE)](int64_t n) {
-    return n % page == 0;
-  };
-  if (joined.bytes == 0 || !isWhole(joined.bytes) ||
-      !std::ranges::all_of(joined.offsets, isWhole))
+  if (joins.size() * group.size() > maxPieces ||
+      !areWholePages(joined.offsets, joined.bytes))
     return;
   void *range = mmap(nullptr, group.size() * joined.bytes, PROT_NONE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
