@@ -11,12 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cases import MICROBATCHES, QUICK, Case
+from cases import MESHES, MICROBATCHES, QUICK, Case
 from lab import Lab, weft
 
 DUMPED = ["loss.json", "gradients.safetensors", "parameters.safetensors"]
 ARTEFACT = ["program.so", "plan.toml", "manifest.json", "ir/global.mlirbc", "ir/typed.mlirbc", "ir/scheduled.mlirbc"]
 EACH, LAST = MICROBATCHES[-2:]  # three microbatches, by both ways of reducing
+FSDP, HYBRID = (next(case for case in MESHES if case.name == name) for name in ("dp_shard 2", "dp_replicate 2 x dp_shard 2"))
 
 
 def _differing(one: Path, other: Path, names: list[str]) -> list[str]:
@@ -31,7 +32,8 @@ def test_compiler_writes_the_same_bytes(lab: Lab, tmp_path: Path) -> None:
     assert not _differing(lab.artefact("tiny", QUICK), tmp_path / "again", ARTEFACT)
 
 
-@pytest.mark.parametrize("case", [QUICK, *(pytest.param(case, marks=pytest.mark.slow) for case in (EACH, LAST))], ids=lambda c: c.name)
+# Processes read parameters where their peers have them, threads copy them.
+@pytest.mark.parametrize("case", [QUICK, FSDP, *(pytest.param(case, marks=pytest.mark.slow) for case in (HYBRID, EACH, LAST))], ids=lambda c: c.name)
 def test_runs_are_equal_in_every_bit(lab: Lab, case: Case) -> None:
     artefact = lab.artefact("tiny", case)
     first = lab.train(artefact, case, name="first")
@@ -60,6 +62,20 @@ def test_torchrun_starts_the_same_program(lab: Lab) -> None:
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert not _differing(lab.train(artefact, QUICK, name="spawned"), dump, DUMPED)
+
+
+def test_processes_map_the_parameters_they_gather(lab: Lab) -> None:
+    command = [lab.artefact("tiny", FSDP) / "train", "--data", lab.data("stream"), "--steps", "1000000", "--spawn", FSDP.ranks]
+    launcher = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        launcher.stdout.readline()  # a step is done
+        ranks = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
+        assert len(ranks) == FSDP.ranks
+        mapped = [re.findall(r"^\S+ r--s .*memfd:weft-arena", Path(f"/proc/{rank}/maps").read_text(), re.MULTILINE) for rank in ranks]
+    finally:
+        launcher.kill()
+        launcher.wait()
+    assert all(mapped)
 
 
 def test_training_loads_no_python(lab: Lab) -> None:
