@@ -153,7 +153,8 @@ std::string weft::findProvider(const std::string &fileName,
   throw Error(ExitCode::InputFile,
               "provider library " + quote(fileName) +
                   " is not found: looked in " + tried,
-              "set WEFT_LIB_PATH to the folder that holds it");
+              "set WEFT_LIB_PATH to the folder that holds it; in a build of "
+              "Weft, cmake --build build/release makes it");
 }
 
 bool weft::isCommunicatorName(const std::string &name) {

@@ -59,13 +59,15 @@ CollectiveRunner::CollectiveRunner(const Descriptor &descriptor,
   }
 }
 
+void CollectiveRunner::expect(int64_t id, void *const *outputs) {
+  if (firstOutput[id] >= 0)
+    std::copy_n(outputs, transfers[id].bucket.operands.size(),
+                gathered.begin() + firstOutput[id]);
+}
+
 void CollectiveRunner::finish(int64_t id) {
   Transfer &transfer = transfers[id];
   communicator.finish(transfer);
-  if (firstOutput[id] < 0)
-    return;
   if (transfer.keepsInputs)
     std::ranges::copy(transfer.gathered, gathered.begin() + firstOutput[id]);
-  else
-    std::ranges::copy(transfer.outputs, gathered.begin() + firstOutput[id]);
 }

@@ -4,7 +4,8 @@
 //
 // A collective that fails must not throw through the program's frames, which
 // have no unwind tables: the error is kept, later collectives of the call are
-// skipped, and it is thrown when the function returns.
+// skipped, and it is thrown when the function returns. Until then the program
+// computes on what lies in its memory.
 #include "weft_runtime/Executor.h"
 #include "weft_runtime/Profile.h"
 
@@ -97,10 +98,11 @@ void Executor::setProfile(Profile *newProfile) {
 void Executor::start(weft_context *context, int64_t collective,
                      const void *const *inputs, void *const *outputs) {
   Executor &self = *static_cast<Context *>(context)->executor;
-  if (self.failure)
-    return;
   try {
-    self.issue(collective, inputs, outputs);
+    self.collectiveOf(collective);
+    self.collectives.expect(collective, outputs);
+    if (!self.failure)
+      self.issue(collective, inputs, outputs);
   } catch (...) {
     self.failure = std::current_exception();
   }
@@ -131,15 +133,19 @@ void Executor::mark(weft_context *context, int64_t site) {
                   std::to_string(self.program.descriptor.sites.size())));
 }
 
+const Collective &Executor::collectiveOf(int64_t id) const {
+  const std::vector<Collective> &known = program.descriptor.collectives;
+  if (id >= 0 && id < static_cast<int64_t>(known.size()))
+    return known[id];
+  throw Error(ExitCode::Internal,
+              "the program starts an unknown collective: got " +
+                  std::to_string(id) + ", expected less than " +
+                  std::to_string(known.size()));
+}
+
 void Executor::issue(int64_t id, const void *const *inputs,
                      void *const *outputs) {
-  const std::vector<Collective> &known = program.descriptor.collectives;
-  if (id < 0 || id >= static_cast<int64_t>(known.size()))
-    throw Error(ExitCode::Internal,
-                "the program starts an unknown collective: got " +
-                    std::to_string(id) + ", expected less than " +
-                    std::to_string(known.size()));
-  currentCollective = &known[id];
+  currentCollective = &collectiveOf(id);
   if (onCollective)
     onCollective(*currentCall, *currentCollective);
   // The history so far is the seed, so the order counts.

@@ -47,6 +47,20 @@ struct Address {
 };
 } // namespace
 
+static Error tooManyFiles() {
+  return Error(ExitCode::Usage,
+               "there are too many open files for all ranks of the host to "
+               "map each other's memory",
+               "raise the limit: ulimit -n");
+}
+
+static Socket makeSocket() {
+  Socket result(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (result.fd < 0)
+    throw tooManyFiles();
+  return result;
+}
+
 static Address addressOf(const Bootstrap &bootstrap) {
   Address result;
   result.text = "weft:" + bootstrap.masterAddress + ":" +
@@ -91,6 +105,8 @@ static bool receiveHandles(int socket, Hello &hello, PeerHandles &handles) {
   if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != sizeof(hello) ||
       hello.magic != Hello().magic)
     return false;
+  if (message.msg_flags & MSG_CTRUNC) // not all of them could be opened here
+    throw tooManyFiles();
   cmsghdr *header = CMSG_FIRSTHDR(&message);
   if (!header || header->cmsg_len != CMSG_LEN(2 * sizeof(int)))
     return false;
@@ -176,7 +192,7 @@ static std::vector<PeerHandles> serve(const Bootstrap &bootstrap,
                                       const PeerHandles &own,
                                       Clock::time_point deadline) {
   Address address = addressOf(bootstrap);
-  Socket listener(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  Socket listener = makeSocket();
   if (bind(listener.fd, reinterpret_cast<sockaddr *>(&address.address),
            address.size) != 0 ||
       listen(listener.fd, bootstrap.worldSize) != 0)
@@ -191,6 +207,8 @@ static std::vector<PeerHandles> serve(const Bootstrap &bootstrap,
   while (!ranksThat(/*haveCome=*/false, clients).empty()) {
     awaitClient(listener.fd, clients, deadline);
     Socket client(accept4(listener.fd, nullptr, nullptr, SOCK_CLOEXEC));
+    if (client.fd < 0 && (errno == EMFILE || errno == ENFILE))
+      throw tooManyFiles();
     if (client.fd >= 0)
       admit(std::move(client), bootstrap, clients, handles);
   }
@@ -207,7 +225,7 @@ static std::vector<PeerHandles> connectToServer(const Bootstrap &bootstrap,
                                                 const PeerHandles &own,
                                                 Clock::time_point deadline) {
   Address address = addressOf(bootstrap);
-  Socket server(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  Socket server = makeSocket();
   while (connect(server.fd, reinterpret_cast<sockaddr *>(&address.address),
                  address.size) != 0) {
     if (Clock::now() > deadline)

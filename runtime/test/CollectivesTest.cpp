@@ -160,4 +160,43 @@ TEST(Executor, copies_what_it_could_keep_while_memory_is_measured) {
   }
 }
 
+struct Absent : RecordingCommunicator {
+  using RecordingCommunicator::RecordingCommunicator;
+  void doStart(Transfer &) override { throw PeerFailed(1, -1, "is gone"); }
+};
+
+// It has no unwind tables, so it computes to its end with what it finds.
+TEST(Executor, a_program_whose_peer_is_gone_finds_memory_of_its_own) {
+  Program program;
+  program.descriptor.mesh.axes = {{"tp", "tp", 2}};
+  program.descriptor.regionBytes = {0, 0, 128, 0};
+  for (int64_t id : {0, 1})
+    program.descriptor.collectives.push_back({id,
+                                              CollectiveKind::AllGather,
+                                              {0},
+                                              ReduceKind::Sum,
+                                              {{DType::F32, 1, 4}},
+                                              {},
+                                              "here",
+                                              /*gathered=*/id});
+  Call call;
+  call.function = "stage0";
+  program.descriptor.step.push_back(call);
+  program.functions["stage0"] = [](weft_context *context,
+                                   char *const *regions) {
+    events.clear();
+    for (int64_t id : {0, 1}) {
+      const void *inputs[] = {regions[WEFT_REGION_MICROBATCH]};
+      void *outputs[] = {regions[WEFT_REGION_MICROBATCH] + 32 * (id + 1)};
+      context->start(context, id, inputs, outputs);
+      context->wait(context, id);
+      events += context->gathered[id] == outputs[0] ? "own " : "lost ";
+    }
+  };
+  Absent communicator(0, 2);
+  Executor executor(program, communicator);
+  EXPECT_THROW(executor.runStep(1, 0.5, nullptr), PeerFailed);
+  EXPECT_EQ(events, "own own ");
+}
+
 } // namespace

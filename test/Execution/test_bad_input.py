@@ -158,6 +158,13 @@ def test_ranks_with_different_artefacts(lab: Lab) -> None:
         assert "note: copy one artefact to all hosts" in output
 
 
+# Sockets of all ranks at rank 0, then their arenas, then those at another rank.
+@pytest.mark.parametrize("limit", [9, 11, 13, 15])
+def test_too_few_files(lab: Lab, limit: int) -> None:
+    code, output = _tool("prlimit", f"--nofile={limit}", lab.artefact("tiny", QUICK) / "train", "--data", lab.data("stream"), "--steps", 2, "--spawn", 4)
+    assert code == USAGE and "too many open files" in output and "raise the limit: ulimit -n" in output, output
+
+
 def test_a_killed_rank_ends_the_run(lab: Lab) -> None:
     command = [BUILD / "bin/weft", "run", lab.artefact("tiny", QUICK), "--data", lab.data("stream"), "--steps", "1000000", "--log-every", "1"]
     run = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

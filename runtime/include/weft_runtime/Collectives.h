@@ -17,6 +17,9 @@ public:
   CollectiveRunner(const Descriptor &descriptor, Communicator &communicator,
                    bool mayKeepInputs = true);
 
+  /// Outputs of collective `id` are found where they are told to be until it
+  /// has ended, as they are if that never comes.
+  void expect(int64_t id, void *const *outputs);
   /// Begins collective `id` on one pointer per operand, and ends it.
   void start(int64_t id, const void *const *inputs, void *const *outputs) {
     communicator.start(transfers[id], inputs, outputs);

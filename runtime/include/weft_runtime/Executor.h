@@ -89,6 +89,7 @@ private:
   static void wait(weft_context *context, int64_t collective);
   static void ignoreMark(weft_context *context, int64_t site);
   static void mark(weft_context *context, int64_t site);
+  const Collective &collectiveOf(int64_t id) const;
   void issue(int64_t collective, const void *const *inputs,
              void *const *outputs);
   void setScalar(const std::string &slot, double value);
