@@ -117,7 +117,7 @@ def _table(event: Row) -> str:
     share = event["share"]
     lines = [
         f"size {event['size']}, {event['mode']}, {event['dtype']}, {RANKS} ranks; weft compile {event['compile_s']:.1f} s",
-        f"  arithmetic alone {event['limit_ms']:.1f} ms, at the {event['limit_gflops']:.0f} GFLOP/s of the largest matrix product "
+        f"  arithmetic alone {event['limit_ms']:.1f} ms, at the {event['limit_gflops']:.0f} GFLOP/s of the largest matrix product in f32 "
         f"({event['limit_product']}): share {100 * share['median']:.0f} % [{100 * share['least']:.0f} .. {100 * share['most']:.0f}], "
         f"{100 * event['cpu_share']:.0f} % of processor time",
         f"  {'':<26}{'ms':>9}{'least':>9}{'cpu':>9}  {'of weft':<24}{'MiB':>6}{'first s':>9}{'loss 1':>10}{'differs':>9}",
