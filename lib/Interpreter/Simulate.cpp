@@ -109,7 +109,7 @@ FailureOr<RunResults> interpreter::runSteps(mlir::ModuleOp module,
     execution.setScalar("step", static_cast<double>(step));
     execution.setScalar("lr", inputs.learningRate(step));
     auto beforeCall = [&](StringRef function) {
-      if (step == inputs.steps && function.ends_with("_update"))
+      if (step == inputs.steps && pipe::isUpdate(function))
         results.gradients = gradientsOf(module, execution);
     };
     if (failed(execution.step(microbatches, beforeCall)))

@@ -222,7 +222,7 @@ LogicalResult Observer::runStep() {
     }
   };
   auto beforeCall = [&](StringRef function) {
-    if (function.ends_with("_update"))
+    if (pipe::isUpdate(function))
       takeSlots({"gradient", "scalar"}, "");
   };
   if (failed(execution.step(inputs.microbatches, beforeCall)))

@@ -8,6 +8,7 @@
 // Not those that lie in slots, which other functions find by their offsets, and
 // not those that go into another collective: peers know memory by its place in
 // a region.
+#include "weft/IR/Pipe/Pipe.h"
 #include "weft/IR/Prog/Prog.h"
 #include "weft/Target/Program.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -15,10 +16,6 @@
 using namespace mlir;
 
 namespace weft {
-
-static bool isUpdate(func::FuncOp function) {
-  return function.getSymName().ends_with("_update");
-}
 
 /// What an op may write.
 static SmallVector<Value> writtenBy(Operation *op) {
@@ -62,7 +59,7 @@ Uses::Uses(ModuleOp module) {
   for (auto function : module.getOps<func::FuncOp>())
     if (!function.isDeclaration() && !function->hasAttr(prog::kKernelAttrName))
       for (Operation &op : function.front())
-        add(&op, isUpdate(function));
+        add(&op, pipe::isUpdate(function.getSymName()));
 }
 
 void Uses::add(Operation *op, bool isInUpdate) {
@@ -95,7 +92,7 @@ DenseMap<Operation *, int64_t> gatheredBuffers(ModuleOp module) {
   Uses uses(module);
   DenseMap<Operation *, int64_t> result;
   for (auto function : module.getOps<func::FuncOp>()) {
-    if (isUpdate(function))
+    if (pipe::isUpdate(function.getSymName()))
       continue;
     function.walk([&](prog::CollectiveOp op) {
       if (op.getKind() == "all_gather" && uses.areReadOnly(op))

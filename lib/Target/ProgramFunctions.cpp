@@ -5,8 +5,8 @@
 //   void NAME(weft_context *context, char *const *regions)
 //
 // A buffer is an address where it is used (offsets fold into the calls), but a
-// gathered one is read where the context says after the wait; a
-// launch a call of the kernel, a collective `start` and `wait` through the
+// gathered one is read where the context says after the wait; a launch is a
+// call of the kernel, a collective `start` and `wait` through the
 // context; before each of them goes the number of its site, to `mark`. The two
 // pointer arrays that `start` takes are shared by all collectives of a
 // function: they are read before `start` returns.

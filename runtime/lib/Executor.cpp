@@ -64,7 +64,7 @@ bool weft::isUpdate(const Call &call) {
 }
 
 int64_t Executor::sharedBytes(const Descriptor &descriptor) {
-  // Each region begins on a page.
+  // Each region may begin on a page, which some systems make 64 KiB large.
   return Regions::bytes(descriptor, Regions::guardBytes) +
          (WEFT_NUM_REGIONS + 1) * int64_t{65536};
 }

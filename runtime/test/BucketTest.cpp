@@ -199,19 +199,14 @@ TEST_P(BucketConformance, a_collective_under_way_is_not_started_again) {
   });
 }
 
-std::string
-caseName(const testing::TestParamInfo<std::tuple<std::string, int>> &info) {
-  return std::get<0>(info.param) + "_" +
-         std::to_string(std::get<1>(info.param));
-}
 INSTANTIATE_TEST_SUITE_P(Local, BucketConformance,
                          testing::Combine(testing::Values("in_process",
                                                           "shared_memory"),
                                           testing::Values(2, 3, 4)),
-                         caseName);
+                         worldName);
 INSTANTIATE_TEST_SUITE_P(Hosts, BucketConformance,
                          testing::Combine(testing::Values("gloo", "two_hosts"),
                                           testing::Values(4)),
-                         caseName);
+                         worldName);
 
 } // namespace

@@ -121,52 +121,9 @@ TEST(Executor, settles_before_every_update) {
   EXPECT_EQ(events, "stage settle update ");
 }
 
-// With a guard, as memory is measured, all outputs are where the plan has them.
-TEST(Executor, copies_what_it_could_keep_while_memory_is_measured) {
-  for (int64_t guard : {int64_t{0}, Regions::guardBytes}) {
-    Program program;
-    program.descriptor.mesh.axes = {{"tp", "tp", 2}};
-    program.descriptor.regionBytes = {0, 0, 64, 0};
-    program.descriptor.collectives = {{0,
-                                       CollectiveKind::AllGather,
-                                       {0},
-                                       ReduceKind::Sum,
-                                       {{DType::F32, 1, 4}},
-                                       {},
-                                       "here",
-                                       /*gathered=*/1}};
-    Call call;
-    call.function = "stage0";
-    program.descriptor.step.push_back(call);
-    program.functions["stage0"] = [](weft_context *context,
-                                     char *const *regions) {
-      const void *inputs[] = {regions[WEFT_REGION_MICROBATCH]};
-      void *outputs[] = {regions[WEFT_REGION_MICROBATCH] + 32};
-      context->start(context, 0, inputs, outputs);
-      context->wait(context, 0);
-      events = context->gathered[1] == outputs[0] ? "planned" : "elsewhere";
-    };
-    struct Elsewhere : RecordingCommunicator {
-      using RecordingCommunicator::RecordingCommunicator;
-      float other[8] = {};
-      void doStart(Transfer &transfer) override {
-        if (transfer.keepsInputs)
-          transfer.gathered[0] = other;
-      }
-    } communicator(0, 2);
-    Executor executor(program, communicator, guard);
-    executor.runStep(1, 0.5, nullptr);
-    EXPECT_EQ(events, guard ? "planned" : "elsewhere");
-  }
-}
-
-struct Absent : RecordingCommunicator {
-  using RecordingCommunicator::RecordingCommunicator;
-  void doStart(Transfer &) override { throw PeerFailed(1, -1, "is gone"); }
-};
-
-// It has no unwind tables, so it computes to its end with what it finds.
-TEST(Executor, a_program_whose_peer_is_gone_finds_memory_of_its_own) {
+/// A stage that gathers twice and notes whether it finds the outputs in its
+/// own memory.
+Program gatheringProgram() {
   Program program;
   program.descriptor.mesh.axes = {{"tp", "tp", 2}};
   program.descriptor.regionBytes = {0, 0, 128, 0};
@@ -178,7 +135,7 @@ TEST(Executor, a_program_whose_peer_is_gone_finds_memory_of_its_own) {
                                               {{DType::F32, 1, 4}},
                                               {},
                                               "here",
-                                              /*gathered=*/id});
+                                              /*gathered=*/1 - id});
   Call call;
   call.function = "stage0";
   program.descriptor.step.push_back(call);
@@ -190,9 +147,39 @@ TEST(Executor, a_program_whose_peer_is_gone_finds_memory_of_its_own) {
       void *outputs[] = {regions[WEFT_REGION_MICROBATCH] + 32 * (id + 1)};
       context->start(context, id, inputs, outputs);
       context->wait(context, id);
-      events += context->gathered[id] == outputs[0] ? "own " : "lost ";
+      events += context->gathered[1 - id] == outputs[0] ? "own " : "other ";
     }
   };
+  return program;
+}
+
+struct Elsewhere : RecordingCommunicator {
+  using RecordingCommunicator::RecordingCommunicator;
+  float other[8] = {};
+  void doStart(Transfer &transfer) override {
+    if (transfer.keepsInputs)
+      transfer.gathered[0] = other;
+  }
+};
+
+// With a guard, as memory is measured, all outputs are where the plan has them.
+TEST(Executor, copies_what_it_could_keep_while_memory_is_measured) {
+  Program program = gatheringProgram();
+  for (int64_t guard : {int64_t{0}, Regions::guardBytes}) {
+    Elsewhere communicator(0, 2);
+    Executor(program, communicator, guard).runStep(1, 0.5, nullptr);
+    EXPECT_EQ(events, guard ? "own own " : "other other ");
+  }
+}
+
+struct Absent : RecordingCommunicator {
+  using RecordingCommunicator::RecordingCommunicator;
+  void doStart(Transfer &) override { throw PeerFailed(1, -1, "is gone"); }
+};
+
+// It has no unwind tables, so it computes to its end with what it finds.
+TEST(Executor, a_program_whose_peer_is_gone_finds_memory_of_its_own) {
+  Program program = gatheringProgram();
   Absent communicator(0, 2);
   Executor executor(program, communicator);
   EXPECT_THROW(executor.runStep(1, 0.5, nullptr), PeerFailed);

@@ -250,26 +250,20 @@ TEST(ConformanceTwin, descending_order_gives_other_bits) {
   EXPECT_GT(numDifferent, 50);
 }
 
-std::string
-caseName(const testing::TestParamInfo<std::tuple<std::string, int>> &info) {
-  return std::get<0>(info.param) + "_" +
-         std::to_string(std::get<1>(info.param));
-}
-
 INSTANTIATE_TEST_SUITE_P(Local, Conformance,
                          testing::Combine(testing::Values("in_process",
                                                           "shared_memory"),
                                           testing::Values(1, 2, 3, 4)),
-                         caseName);
+                         worldName);
 INSTANTIATE_TEST_SUITE_P(Provider, Conformance,
                          testing::Combine(testing::Values("gloo"),
                                           testing::Values(2, 3, 4)),
-                         caseName);
+                         worldName);
 // An uneven group, which goes flat, and grids.
 INSTANTIATE_TEST_SUITE_P(Hosts, Conformance,
                          testing::Values(std::tuple("two_hosts", 3),
                                          std::tuple("two_hosts", 4),
                                          std::tuple("mixed_hosts", 4)),
-                         caseName);
+                         worldName);
 
 } // namespace

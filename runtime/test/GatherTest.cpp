@@ -143,19 +143,14 @@ TEST_P(KeptGather, copies_no_whole_pages_of_shared_memory) {
   });
 }
 
-std::string
-caseName(const testing::TestParamInfo<std::tuple<std::string, int>> &info) {
-  return std::get<0>(info.param) + "_" +
-         std::to_string(std::get<1>(info.param));
-}
 INSTANTIATE_TEST_SUITE_P(Local, KeptGather,
                          testing::Combine(testing::Values("in_process",
                                                           "shared_memory"),
                                           testing::Values(2, 3)),
-                         caseName);
+                         worldName);
 INSTANTIATE_TEST_SUITE_P(Hosts, KeptGather,
                          testing::Combine(testing::Values("gloo", "two_hosts"),
                                           testing::Values(4)),
-                         caseName);
+                         worldName);
 
 } // namespace

@@ -166,3 +166,9 @@ std::string weft::test::whyUnavailable(const std::string &kind) {
     return "libweft_gloo.so is not in this build";
   }
 }
+
+std::string
+test::worldName(const testing::TestParamInfo<WorldTest::ParamType> &info) {
+  return std::get<0>(info.param) + "_" +
+         std::to_string(std::get<1>(info.param));
+}

@@ -46,6 +46,9 @@ protected:
   }
 };
 
+/// "shared_memory_4".
+std::string worldName(const testing::TestParamInfo<WorldTest::ParamType> &info);
+
 } // namespace weft::test
 
 #endif // WEFT_RUNTIME_TEST_WORLDS_H

@@ -11,7 +11,8 @@
 //   - A call returns when its output is complete and its input may be
 //     overwritten (on CPU; a CUDA communicator orders both on its stream). A
 //     transfer does so at finish(); until then its inputs may be read and its
-//     outputs written at any time, also by peers.
+//     outputs written at any time, also by peers. Inputs that are to be kept
+//     may be read until settle().
 //   - Reductions combine in ascending rank order (`combine`), so that all
 //     implementations but NCCL give the same bits.
 //   - A group of one rank copies input to output; no implementation sees it.
@@ -85,7 +86,8 @@ public:
   /// it returns. Several transfers may be under way at once.
   void start(Transfer &transfer, const void *const *inputs,
              void *const *outputs);
-  /// Ends it: outputs are complete, inputs may be overwritten. Without a
+  /// Ends it: outputs are complete, inputs that are not to be kept may be
+  /// overwritten. Without a
   /// start() before, does nothing.
   void finish(Transfer &transfer);
 

@@ -23,6 +23,12 @@ inline constexpr llvm::StringLiteral kSlotAttrName = "pipe.slot";
 inline constexpr llvm::StringLiteral kIndicesAttrName = "pipe.indices";
 inline constexpr llvm::StringLiteral kIgnoresAttrName = "pipe.ignores";
 
+/// Whether a function of the schedule is the optimizer's: others write no
+/// parameters.
+inline bool isUpdate(llvm::StringRef function) {
+  return function.ends_with("_update");
+}
+
 /// The slot an argument or result is bound to, or null.
 mlir::FlatSymbolRefAttr slotOfArgument(mlir::func::FuncOp function, int index);
 mlir::FlatSymbolRefAttr slotOfResult(mlir::func::FuncOp function, int index);
