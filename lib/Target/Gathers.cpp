@@ -11,31 +11,10 @@
 #include "weft/IR/Pipe/Pipe.h"
 #include "weft/IR/Prog/Prog.h"
 #include "weft/Target/Program.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 
 namespace weft {
-
-/// What an op may write.
-static SmallVector<Value> writtenBy(Operation *op) {
-  return llvm::TypeSwitch<Operation *, SmallVector<Value>>(op)
-      .Case([](prog::LaunchOp launch) {
-        SmallVector<Value> values(launch.getOutputs());
-        llvm::append_range(values, launch.getScratch());
-        return values;
-      })
-      .Case([](prog::CopyOp copy) {
-        return SmallVector<Value>{copy.getTarget()};
-      })
-      .Case([](prog::CoordinateOp op) {
-        return SmallVector<Value>{op.getTarget()};
-      })
-      .Case([](prog::CollectiveOp op) {
-        return SmallVector<Value>(op.getOutputs());
-      })
-      .Default([](Operation *) { return SmallVector<Value>(); });
-}
 
 namespace {
 
@@ -63,7 +42,7 @@ Uses::Uses(ModuleOp module) {
 }
 
 void Uses::add(Operation *op, bool isInUpdate) {
-  for (Value value : writtenBy(op)) {
+  for (Value value : prog::writtenBy(op)) {
     prog::BufferOp buffer = prog::bufferOf(value);
     ++numWriters[buffer];
     if (auto slot = buffer.getSlotAttr(); slot && !isInUpdate)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Kernels -> LLVM dialect -> LLVM IR -> optimised object -> shared library.
+// Kernels -> LLVM dialect -> LLVM IR -> optimised object.
 //
 // 1. Upstream conversion passes, bare-pointer convention for memrefs.
 // 2. Translation; target attributes on every function.
@@ -13,6 +13,7 @@
 #include "weft/Target/ObjectEmitter.h"
 #include "weft/Target/ObjectJobs.h"
 
+#include "Bf16Memory.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
@@ -39,7 +40,6 @@
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/Program.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Support/ThreadPool.h"
 #include "llvm/Target/TargetMachine.h"
@@ -143,6 +143,7 @@ void registerKernelDialects(DialectRegistry &registry) {
 }
 
 static LogicalResult lowerToLLVMDialect(ModuleOp module) {
+  keepBf16AsIntegers(module);
   PassManager pm(module.getContext());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
@@ -295,28 +296,6 @@ LogicalResult emitObjects(ArrayRef<ObjectJob> jobs) {
 LogicalResult emitObject(ModuleOp module, StringRef path,
                          const TargetInfo &target) {
   return emitObjects(ObjectJob{module, path.str(), target});
-}
-
-LogicalResult linkSharedLibrary(ArrayRef<std::string> objects, StringRef path,
-                                Location loc) {
-  llvm::ErrorOr<std::string> linker = std::make_error_code(std::errc());
-  for (StringRef name : {"ld.lld", "ld.lld-22", "cc"}) {
-    linker = llvm::sys::findProgramByName(name);
-    if (linker)
-      break;
-  }
-  if (!linker)
-    return emitError(loc) << "no linker found: expected ld.lld or cc in PATH";
-  SmallVector<StringRef> arguments = {*linker, "-shared", "-o", path};
-  arguments.append(objects.begin(), objects.end());
-  std::string message;
-  int status = llvm::sys::ExecuteAndWait(*linker, arguments, std::nullopt, {},
-                                         /*SecondsToWait=*/0,
-                                         /*MemoryLimit=*/0, &message);
-  if (status != 0)
-    return emitError(loc) << "\"" << *linker << "\" failed with status "
-                          << status << " " << message;
-  return success();
 }
 
 } // namespace weft

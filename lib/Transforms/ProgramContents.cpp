@@ -4,7 +4,6 @@
 // that each was last written as. Slots hold their values when a function
 // begins, and must when it ends.
 #include "ProgramContents.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 
@@ -66,15 +65,16 @@ void ProgramContents::read(Operation &op, Value memref) {
   error(op) << "reads " << nameOf(owner) << ", of which not all is written";
 }
 
-void ProgramContents::write(Operation &op, Value memref, ValueRange inputs) {
+void ProgramContents::write(Operation &op, Value memref,
+                            ArrayRef<Value> others) {
   prog::BufferOp buffer = prog::bufferOf(memref);
   Range range{buffer.getRegion(), static_cast<int64_t>(buffer.getOffset()), 0};
   range.end = range.begin + prog::bytesOf(buffer.getType());
   if (range.begin == range.end)
     return;
   checkLent(op, range, /*isWrite=*/true);
-  for (Value input : inputs) {
-    prog::BufferOp other = prog::bufferOf(input);
+  for (Value used : others) {
+    prog::BufferOp other = prog::bufferOf(used);
     int64_t begin = other.getOffset();
     int64_t end = begin + prog::bytesOf(other.getType());
     if (ownerOf(other) != ownerOf(buffer) &&
@@ -121,35 +121,19 @@ void ProgramContents::lend(prog::CollectiveOp op) {
 }
 
 void ProgramContents::visit(Operation &op) {
-  auto use = [&](ValueRange inputs, ValueRange outputs) {
-    for (Value input : inputs)
-      read(op, input);
-    for (Value output : outputs)
-      write(op, output, inputs);
-  };
-  llvm::TypeSwitch<Operation *>(&op)
-      .Case([&](prog::LaunchOp launch) {
-        use(launch.getInputs(), launch.getOutputs());
-        // Scratch holds nothing that anybody reads.
-        for (Value scratch : launch.getScratch()) {
-          SmallVector<Value> others(launch.getInputs());
-          llvm::append_range(others, launch.getOutputs());
-          write(op, scratch, others);
-        }
-      })
-      .Case([&](prog::CopyOp copy) { use(copy.getSource(), copy.getTarget()); })
-      .Case([&](prog::CoordinateOp coordinate) {
-        use({}, coordinate.getTarget());
-      })
-      .Case([&](prog::CollectiveOp collective) {
-        use(collective.getInputs(), collective.getOutputs());
-        lend(collective);
-      })
-      .Case([&](prog::WaitOp wait) {
-        llvm::erase_if(lent, [&](const Lent &part) {
-          return part.id == static_cast<int64_t>(wait.getId());
-        });
-      });
+  SmallVector<Value> used = prog::readBy(&op);
+  for (Value input : used)
+    read(op, input);
+  for (Value output : prog::writtenBy(&op)) {
+    write(op, output, used);
+    used.push_back(output);
+  }
+  if (auto collective = dyn_cast<prog::CollectiveOp>(op))
+    lend(collective);
+  if (auto wait = dyn_cast<prog::WaitOp>(op))
+    llvm::erase_if(lent, [&](const Lent &part) {
+      return part.id == static_cast<int64_t>(wait.getId());
+    });
 }
 
 /// Where a slot lies; it begins at -1 if it was given no place.

@@ -17,7 +17,7 @@ namespace weft {
 ///
 ///   a buffer is read of which some bytes were last written through another
 ///   a temporary is read that nothing wrote
-///   an op writes over what it reads through another buffer
+///   an op writes over what it reads or writes through another buffer
 ///   a collective's memory is used, other than read as its input, before the
 ///   wait
 ///   something else than a slot's value lies in its memory at the end
@@ -50,7 +50,9 @@ private:
 
   void visit(mlir::Operation &op);
   void read(mlir::Operation &op, mlir::Value memref);
-  void write(mlir::Operation &op, mlir::Value memref, mlir::ValueRange inputs);
+  /// `others` are what the op reads and has written already.
+  void write(mlir::Operation &op, mlir::Value memref,
+             llvm::ArrayRef<mlir::Value> others);
   mlir::Operation *ownerOf(prog::BufferOp buffer);
   void checkLent(mlir::Operation &op, const Range &range, bool isWrite);
   void lend(prog::CollectiveOp op);

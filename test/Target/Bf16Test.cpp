@@ -43,6 +43,21 @@ struct Both {
   Floats wide;
 };
 
+/// Kernels for this CPU, and for some that have fewer instructions.
+struct Bf16On : testing::TestWithParam<const char *> {
+  Harness harness{GetParam(), sweepLevel};
+};
+
+std::string nameOf(const testing::TestParamInfo<const char *> &info) {
+  std::string name = info.param;
+  llvm::erase_if(name, [](char c) { return c == '-'; });
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Cpus, Bf16On,
+                         testing::Values("native", "x86-64-v3", "x86-64"),
+                         nameOf);
+
 //===----------------------------------------------------------------------===//
 // Contractions
 //===----------------------------------------------------------------------===//
@@ -86,8 +101,7 @@ void contract(Harness &harness, const std::string &name,
 }
 
 /// Every case in bf16 with f32 and bf16 results, against f32.
-void compareWithF32(bool amx, bool vectors, bool exact) {
-  Harness harness("native", sweepLevel);
+void compareWithF32(Harness &harness, bool amx, bool vectors, bool exact) {
   harness.target.hasAmx &= amx;
   harness.target.hasAvx512Bf16 &= vectors;
   if ((amx && !harness.target.hasAmx) ||
@@ -123,16 +137,19 @@ void compareWithF32(bool amx, bool vectors, bool exact) {
   }
 }
 
-TEST(Bf16, ContractsByTiles) { compareWithF32(true, false, false); }
-TEST(Bf16, ContractsByVectorsInTheOrderOfF32) {
-  compareWithF32(false, true, true);
+TEST(Bf16, ContractsByTiles) {
+  Harness harness("native", sweepLevel);
+  compareWithF32(harness, true, false, false);
 }
-TEST(Bf16, ContractsWithoutInstructionsOfItsOwn) {
-  compareWithF32(false, false, true);
+TEST(Bf16, ContractsByVectorsInTheOrderOfF32) {
+  Harness harness("native", sweepLevel);
+  compareWithF32(harness, false, true, true);
+}
+TEST_P(Bf16On, ContractsWithoutInstructionsOfItsOwn) {
+  compareWithF32(harness, false, false, true);
 }
 
-TEST(Bf16, ContractsLongSumsInSeveralBlocksOfRows) {
-  Harness harness;
+TEST_P(Bf16On, ContractsLongSumsInSeveralBlocksOfRows) {
   Case c = {"md,nd->mn", {700, 1100}, {40, 1100}};
   ContractSpec spec = specOf(c, harness.bf16(), harness.f32());
   ContractSpec wide = specOf(c, harness.f32(), harness.f32());
@@ -150,9 +167,8 @@ TEST(Bf16, ContractsLongSumsInSeveralBlocksOfRows) {
 // Composite kernels
 //===----------------------------------------------------------------------===//
 
-TEST(Bf16, RmsNormRoundsOnce) {
+TEST_P(Bf16On, RmsNormRoundsOnce) {
   constexpr int64_t rows = 6, size = 75;
-  Harness harness;
   for (auto [name, type] : {std::pair("narrow", harness.bf16()),
                             std::pair("wide", harness.f32())}) {
     emitRmsNorm(harness.site(std::string(name) + "F"), type, {rows, size},
@@ -175,8 +191,7 @@ TEST(Bf16, RmsNormRoundsOnce) {
   EXPECT_TRUE(sameBits(dweightN, dweight));
 }
 
-TEST(Bf16, RotaryRoundsOnce) {
-  Harness harness;
+TEST_P(Bf16On, RotaryRoundsOnce) {
   Shape shape = {2, 3, 5, 14};
   emitRotary(harness.site("narrow"), {harness.bf16(), shape});
   emitRotary(harness.site("wide"), {harness.f32(), shape});
@@ -189,9 +204,8 @@ TEST(Bf16, RotaryRoundsOnce) {
   EXPECT_TRUE(sameBits(yN, rounded(y)));
 }
 
-TEST(Bf16, CrossEntropyKeepsItsSumsInF32) {
+TEST_P(Bf16On, CrossEntropyKeepsItsSumsInF32) {
   constexpr int64_t rows = 7, classes = 100;
-  Harness harness;
   for (auto [name, type] : {std::pair("narrow", harness.bf16()),
                             std::pair("wide", harness.f32())}) {
     std::string stem = name;
@@ -215,9 +229,8 @@ TEST(Bf16, CrossEntropyKeepsItsSumsInF32) {
   EXPECT_TRUE(sameBits(gradN, rounded(grad)));
 }
 
-TEST(Bf16, EmbeddingGradSumsInF32) {
+TEST_P(Bf16On, EmbeddingGradSumsInF32) {
   constexpr int64_t count = 40, rows = 5, width = 35;
-  Harness harness;
   LookupSpec spec = {{count}, rows, width, false, harness.bf16()};
   emitEmbedding(harness.site("rows"), spec);
   emitEmbeddingGrad(harness.site("narrow"), spec);
@@ -236,8 +249,7 @@ TEST(Bf16, EmbeddingGradSumsInF32) {
     EXPECT_EQ(taken[i], table.narrow[ids[i / width] * width + i % width]);
 }
 
-TEST(Bf16, ReductionsSumInF32) {
-  Harness harness;
+TEST_P(Bf16On, ReductionsSumInF32) {
   ReduceSpec spec = {
       ReduceKind::Sum, harness.bf16(), {9, 70}, {0}, harness.f32()};
   emitReduce(harness.site("narrow"), spec);
@@ -288,13 +300,11 @@ void compareAttention(Harness &harness, AttentionSpec spec) {
   EXPECT_TRUE(sameBits(dvN, rounded(dv)));
 }
 
-TEST(Bf16, AttentionRoundsOnce) {
-  Harness harness("native", sweepLevel);
+TEST_P(Bf16On, AttentionRoundsOnce) {
   compareAttention(harness, {2, 4, 2, 70, 70, 20, 0.3, true, harness.f32()});
 }
 
-TEST(Bf16, AttentionOfAWindowRoundsOnce) {
-  Harness harness("native", sweepLevel);
+TEST_P(Bf16On, AttentionOfAWindowRoundsOnce) {
   compareAttention(harness,
                    {2, 4, 2, 70, 70, 20, 0.3, true, harness.f32(), 9, 1.5});
 }

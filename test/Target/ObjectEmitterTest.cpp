@@ -74,4 +74,29 @@ TEST_F(Emitter, RefusesAnUnknownCpuAndAnUnwritableFile) {
             "can't write \"/nonexistent/k.o\": No such file or directory\n");
 }
 
+/// Links a function "k" that calls `callee`; returns the diagnostics.
+std::string linkCallOf(Emitter &test, const std::string &callee) {
+  auto module = mlir::parseSourceString<mlir::ModuleOp>(
+      "func.func private @" + callee + "(f64) -> f64\n" +
+          "func.func @k(%x: f64) -> f64 {\n  %y = call @" + callee +
+          "(%x) : (f64) -> f64\n  return %y : f64\n}",
+      &test.context);
+  std::string stem = "/tmp/weft-link-test-" + std::to_string(getpid());
+  std::string object = stem + ".o", library = stem + ".so";
+  EXPECT_TRUE(mlir::succeeded(
+      emitObject(*module, object, *resolveTarget({}, test.loc))));
+  std::string messages = messagesOf(test.context, [&] {
+    (void)linkSharedLibrary({object}, library, test.loc);
+  });
+  unlink(object.c_str());
+  unlink(library.c_str());
+  return messages;
+}
+
+TEST_F(Emitter, LinksNothingThatCallsWhatNothingDefines) {
+  EXPECT_EQ(linkCallOf(*this, "exp"), "");
+  EXPECT_EQ(linkCallOf(*this, "__truncsfbf2"),
+            "generated code calls \"__truncsfbf2\", which nothing defines\n");
+}
+
 } // namespace

@@ -66,6 +66,15 @@ module attributes {prog.regions = {microbatch = 256 : i64, run = 64 : i64}} {
     prog.launch @narrow ins(%a : memref<32xf32>) outs(%b : memref<4xf32>)
     return
   }
+  // expected-error @+1 {{'func.func' op values "a" and "b" overlap at byte 0 in step 3}}
+  func.func @writes_twice() {
+    %x = prog.buffer "run" slot @x at 0 : memref<4xf32>
+    %a = prog.buffer "microbatch" at 0 : memref<4xf32> loc("a")
+    %b = prog.buffer "microbatch" at 0 : memref<4xf32> loc("b")
+    // expected-error @+1 {{'prog.launch' op writes "b" over its operand "a"}}
+    prog.launch @pair ins(%x : memref<4xf32>) outs(%a, %b : memref<4xf32>, memref<4xf32>)
+    return
+  }
   func.func @reads_nothing() {
     %x = prog.buffer "run" slot @x at 0 : memref<4xf32>
     %b = prog.buffer "microbatch" at 64 : memref<4xf32> loc("b")
@@ -85,6 +94,15 @@ module attributes {prog.regions = {microbatch = 256 : i64, run = 64 : i64}} {
   func.func private @k(%x: tensor<4xf32>) -> tensor<4xf32> attributes {prog.kernel} {
     %0 = nn.exp %x : tensor<4xf32>
     return %0 : tensor<4xf32>
+  }
+  func.func private @pair(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) attributes {prog.kernel} {
+    %0:2 = prog.fused %x : (tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+    ^bb0(%y: tensor<4xf32>):
+      %1 = nn.exp %y : tensor<4xf32>
+      %2 = nn.neg %y : tensor<4xf32>
+      prog.yield %1, %2 : tensor<4xf32>, tensor<4xf32>
+    }
+    return %0#0, %0#1 : tensor<4xf32>, tensor<4xf32>
   }
   func.func private @wide(%x: tensor<4xf32>) -> tensor<32xf32> attributes {prog.kernel} {
     %0 = nn.pad %x low [0] high [28] interior [0] : (tensor<4xf32>) -> tensor<32xf32>

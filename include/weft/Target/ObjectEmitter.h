@@ -64,7 +64,8 @@ mlir::LogicalResult emitObject(mlir::ModuleOp module, llvm::StringRef path,
                                const TargetInfo &target);
 
 /// Links `objects` into the shared library `path` with lld, or with `cc` where
-/// no lld is found. Fails with a diagnostic at `loc`.
+/// no lld is found. Fails with a diagnostic at `loc`, also if they call what
+/// neither they nor the C library define.
 mlir::LogicalResult linkSharedLibrary(llvm::ArrayRef<std::string> objects,
                                       llvm::StringRef path, mlir::Location loc);
 

@@ -138,6 +138,25 @@ BufferOp bufferOf(Value memref) {
   return memref.getDefiningOp<BufferOp>();
 }
 
+template <typename Effect> static SmallVector<Value> affectedBy(Operation *op) {
+  SmallVector<MemoryEffects::EffectInstance> effects;
+  if (auto affecting = dyn_cast<MemoryEffectOpInterface>(op))
+    affecting.getEffects(effects);
+  SmallVector<Value> values;
+  for (const MemoryEffects::EffectInstance &effect : effects)
+    if (effect.getValue() && isa<Effect>(effect.getEffect()))
+      values.push_back(effect.getValue());
+  return values;
+}
+
+SmallVector<Value> readBy(Operation *op) {
+  return affectedBy<MemoryEffects::Read>(op);
+}
+
+SmallVector<Value> writtenBy(Operation *op) {
+  return affectedBy<MemoryEffects::Write>(op);
+}
+
 StringRef nameOf(Location loc) {
   if (auto name = dyn_cast<NameLoc>(loc))
     return name.getName().getValue();

@@ -5,9 +5,18 @@
 #define WEFT_IR_PROG_PROG_H
 
 #include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "weft/IR/Dist/Dist.h"
 
 #include "weft/IR/Prog/ProgDialect.h.inc"
+
+namespace weft::prog {
+/// What other ranks see.
+struct PeersResource : mlir::SideEffects::Resource::Base<PeersResource> {
+  llvm::StringRef getName() final { return "Peers"; }
+};
+} // namespace weft::prog
+
 #define GET_OP_CLASSES
 #include "weft/IR/Prog/ProgOps.h.inc"
 
@@ -33,6 +42,11 @@ int regionNumber(llvm::StringRef name);
 
 /// The buffer that a memref is, or is a view of; null if neither.
 BufferOp bufferOf(mlir::Value memref);
+
+/// The memrefs that an op reads or writes, in the order of its operands. None
+/// for `prog.wait`, which only ends what its collective does.
+llvm::SmallVector<mlir::Value> readBy(mlir::Operation *op);
+llvm::SmallVector<mlir::Value> writtenBy(mlir::Operation *op);
 
 using dist::bytesOf;
 

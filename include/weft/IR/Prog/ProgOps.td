@@ -21,6 +21,9 @@ def Prog_Dialect : Dialect {
   let dependentDialects = ["::weft::dist::DistDialect"];
 }
 
+/// What other ranks see; a call of the communicator changes it.
+def Prog_Peers : Resource<"::weft::prog::PeersResource">;
+
 class Prog_Op<string mnemonic, list<Trait> traits = []>
     : Op<Prog_Dialect, mnemonic, traits>;
 
@@ -128,9 +131,10 @@ def Prog_LaunchOp : Prog_Op<"launch", [AttrSizedOperandSegments]> {
 
     Constraints: C1 the kernel exists and takes the operands' types.
   }];
-  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<AnyMemRef>:$inputs,
-                       Variadic<AnyMemRef>:$outputs,
-                       Variadic<AnyMemRef>:$scratch);
+  let arguments = (ins FlatSymbolRefAttr:$kernel,
+                       Arg<Variadic<AnyMemRef>, "", [MemRead]>:$inputs,
+                       Arg<Variadic<AnyMemRef>, "", [MemWrite]>:$outputs,
+                       Arg<Variadic<AnyMemRef>, "", [MemWrite]>:$scratch);
   let assemblyFormat = [{
     $kernel (`ins` `(` $inputs^ `:` type($inputs) `)`)?
     `outs` `(` $outputs `:` type($outputs) `)`
@@ -145,7 +149,8 @@ def Prog_CopyOp : Prog_Op<"copy"> {
 
     Constraints: C1 types agree.
   }];
-  let arguments = (ins AnyMemRef:$source, AnyMemRef:$target);
+  let arguments = (ins Arg<AnyMemRef, "", [MemRead]>:$source,
+                       Arg<AnyMemRef, "", [MemWrite]>:$target);
   let assemblyFormat =
       "$source `to` $target attr-dict `:` type($source) `to` type($target)";
   let hasVerifier = 1;
@@ -157,15 +162,16 @@ def Prog_CoordinateOp : Prog_Op<"coordinate"> {
     Stores the value of the `dist.coordinate` or `dist.extent` that `what`
     describes: "coordinate" (times scale) or "extent" (of size).
   }];
-  let arguments = (ins AnyMemRef:$target, StrAttr:$what, Dist_MeshAttr:$mesh,
-                       StrArrayAttr:$axes, I64Attr:$value);
+  let arguments = (ins Arg<AnyMemRef, "", [MemWrite]>:$target, StrAttr:$what,
+                       Dist_MeshAttr:$mesh, StrArrayAttr:$axes, I64Attr:$value);
   let assemblyFormat = [{
     $what $value `over` $mesh $axes `to` $target attr-dict `:` type($target)
   }];
 }
 
 def Prog_CollectiveOp
-    : Prog_Op<"collective", [AttrSizedOperandSegments]> {
+    : Prog_Op<"collective", [AttrSizedOperandSegments,
+                             MemoryEffects<[MemWrite<Prog_Peers>]>]> {
   let summary = "a communicator call";
   let description = [{
     `kind` over the groups of `axes`. `dims` has one entry per operand: the
@@ -175,8 +181,10 @@ def Prog_CollectiveOp
 
     Constraints: C1 as many inputs as outputs.
   }];
-  let arguments = (ins StrAttr:$kind, Variadic<AnyMemRef>:$inputs,
-                       Variadic<AnyMemRef>:$outputs, Dist_MeshAttr:$mesh,
+  let arguments = (ins StrAttr:$kind,
+                       Arg<Variadic<AnyMemRef>, "", [MemRead]>:$inputs,
+                       Arg<Variadic<AnyMemRef>, "", [MemWrite]>:$outputs,
+                       Dist_MeshAttr:$mesh,
                        StrArrayAttr:$axes, StrAttr:$reduce,
                        DenseI64ArrayAttr:$dims, DenseI64ArrayAttr:$concat_dims,
                        I64Attr:$id);
