@@ -66,7 +66,7 @@ module attributes {prog.regions = {microbatch = 256 : i64, run = 64 : i64}} {
     prog.launch @narrow ins(%a : memref<32xf32>) outs(%b : memref<4xf32>)
     return
   }
-  // expected-error @+1 {{'func.func' op values "a" and "b" overlap at byte 0 in step 3}}
+  // expected-error @+1 {{'func.func' op values "b" and "a" overlap at byte 0 in step 3}}
   func.func @writes_twice() {
     %x = prog.buffer "run" slot @x at 0 : memref<4xf32>
     %a = prog.buffer "microbatch" at 0 : memref<4xf32> loc("a")
