@@ -179,9 +179,9 @@ static void setTargetAttributes(llvm::Module &module, const TargetInfo &info) {
 
 static void optimize(llvm::Module &module, llvm::TargetMachine &machine,
                      unsigned level) {
+  // Kernels are made of vectors: to look for more takes a tenth of compiling.
   llvm::PipelineTuningOptions tuning;
-  tuning.LoopVectorization = tuning.SLPVectorization = true;
-  tuning.LoopUnrolling = tuning.LoopInterleaving = true;
+  tuning.LoopVectorization = tuning.SLPVectorization = false;
   llvm::PassBuilder builder(&machine, tuning);
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;

@@ -106,9 +106,10 @@ private:
     return next;
   }
 
-  /// 64 lanes hide the latency of long f32 chains; 64-bit nodes take fewer.
+  /// Four registers hide the latency of long f32 chains; 64-bit nodes take
+  /// fewer.
   int64_t lanesFor(const LoopDim &dim) {
-    int64_t most = kPartials;
+    int64_t most = 4 * b.target.lanes;
     for (const ScalarNode &node : spec.nodes)
       if (node.type.getIntOrFloatBitWidth() > 32)
         most = 16;
