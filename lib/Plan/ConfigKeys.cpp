@@ -32,7 +32,8 @@ static const ConfigKey keys[] = {
    "where the program runs"},
   {"target", "cpu", [](Config &c) -> ConfigField { return &c.target.cpu; }, "native",
    "", "", 0,
-   "the CPU to generate code for; native: this machine's"},
+   "the CPU to generate code for: native (this machine's) or a name such as "
+   "x86-64-v3; without FMA (x86-64) programs are tens of times slower"},
   {"target", "communicator", [](Config &c) -> ConfigField { return &c.target.communicator; }, "auto",
    "auto | shared_memory | gloo | nccl", "auto | shared_memory | gloo", 0,
    "how ranks talk; auto: the best that all of them have"},

@@ -152,9 +152,11 @@ static json::Object manifestOf(ModuleOp module, const json::Object &descriptor,
         json::Object{{"path", path.getValue()}, {"hash", hashWeights(path)}};
   manifest["kernels"] = kernelsOf(module, target);
   manifest["provider_libraries"] = providersOf(descriptor);
-  manifest["target"] = json::Object{{"triple", target.triple},
-                                    {"cpu", target.cpu},
-                                    {"features", target.features}};
+  manifest["target"] =
+      json::Object{{"triple", target.triple},
+                   {"cpu", target.cpu},
+                   {"features", target.features},
+                   {"instructions", json::Array(target.instructions)}};
   return manifest;
 }
 
@@ -228,6 +230,9 @@ FailureOr<json::Object> emitProgram(ModuleOp module, StringRef outputDir,
     return failure();
   if (llvm::any_of(*kernels, [](auto &part) { return usesTiles(*part); }))
     (*descriptor)["tiles"] = true;
+  (*descriptor)["target"] =
+      json::Object{{"cpu", target->cpu},
+                   {"instructions", json::Array(target->instructions)}};
   std::string text =
       llvm::formatv("{0}", json::Value(json::Object(*descriptor)));
   OwningOpRef<ModuleOp> program = buildProgramModule(module, text);

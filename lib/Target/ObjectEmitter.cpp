@@ -75,6 +75,19 @@ makeTargetMachine(const TargetInfo &info) {
       llvm::Reloc::PIC_, std::nullopt, level));
 }
 
+/// False for an unknown name, and for 32-bit processors of a 64-bit kind.
+static bool isUsable(const llvm::Target &target, const llvm::Triple &triple,
+                     StringRef cpu) {
+  // Asked by a generic one first: others would print a warning of their own.
+  std::unique_ptr<llvm::MCSubtargetInfo> subtarget(
+      target.createMCSubtargetInfo(triple, "", ""));
+  if (!subtarget || !subtarget->isCPUStringValid(cpu))
+    return false;
+  subtarget.reset(target.createMCSubtargetInfo(triple, cpu, ""));
+  return triple.getArch() != llvm::Triple::x86_64 ||
+         subtarget->checkFeatures("+64bit");
+}
+
 std::vector<std::string> knownCpus() {
   std::string triple = llvm::sys::getDefaultTargetTriple();
   std::vector<std::string> names;
@@ -84,9 +97,37 @@ std::vector<std::string> knownCpus() {
   std::unique_ptr<llvm::MCSubtargetInfo> known(
       target->createMCSubtargetInfo(llvm::Triple(triple), "", ""));
   for (const auto &cpu : known->getAllProcessorDescriptions())
-    names.emplace_back(cpu.Key);
+    if (isUsable(*target, llvm::Triple(triple), cpu.Key))
+      names.emplace_back(cpu.Key);
   return names;
 }
+
+/// By LLVM's names, which are those of C compilers; a program for a CPU that
+/// has more than its host would be killed by the system.
+static constexpr const char *kInstructionSets[] = {"sse3",
+                                                   "ssse3",
+                                                   "sse4.1",
+                                                   "sse4.2",
+                                                   "popcnt",
+                                                   "avx",
+                                                   "avx2",
+                                                   "bmi",
+                                                   "bmi2",
+                                                   "fma",
+                                                   "fma4",
+                                                   "xop",
+                                                   "avx512f",
+                                                   "avx512bw",
+                                                   "avx512cd",
+                                                   "avx512dq",
+                                                   "avx512vl",
+                                                   "avx512ifma",
+                                                   "avx512vbmi",
+                                                   "avx512vbmi2",
+                                                   "avx512vnni",
+                                                   "avx512bitalg",
+                                                   "avx512vpopcntdq",
+                                                   "avx512bf16"};
 
 /// True if the system gives this process tile registers; it has to be asked.
 static bool grantsTiles() {
@@ -114,10 +155,7 @@ FailureOr<TargetInfo> resolveTarget(const TargetConfig &config, Location loc) {
   if (!target)
     return emitError(loc) << "no code generator for target \"" << info.triple
                           << "\"";
-  // Asked before a machine is made, which would print a warning of its own.
-  std::unique_ptr<llvm::MCSubtargetInfo> known(
-      target->createMCSubtargetInfo(llvm::Triple(info.triple), "", ""));
-  if (!known || !known->isCPUStringValid(info.cpu))
+  if (!isUsable(*target, llvm::Triple(info.triple), info.cpu))
     return emitError(loc) << "unknown target CPU \"" << config.cpu << "\"";
   std::unique_ptr<llvm::TargetMachine> machine = makeTargetMachine(info);
   if (!machine)
@@ -129,6 +167,10 @@ FailureOr<TargetInfo> resolveTarget(const TargetConfig &config, Location loc) {
       subtarget.checkFeatures("+avx512bf16,+avx512bw") && info.hasAvx512;
   info.hasAmx = subtarget.checkFeatures("+amx-tile,+amx-bf16") &&
                 info.hasAvx512 && (config.cpu != "native" || grantsTiles());
+  if (llvm::Triple(info.triple).isX86())
+    for (const char *name : kInstructionSets)
+      if (subtarget.checkFeatures("+" + std::string(name)))
+        info.instructions.push_back(name);
   info.lanes = info.hasAvx512 ? 16 : hasAvx2 ? 8 : 4;
   return info;
 }

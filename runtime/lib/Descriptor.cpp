@@ -4,6 +4,7 @@
 // relies on (indices in range, slots inside their regions, known kinds) is
 // checked here, once.
 #include "weft_runtime/Descriptor.h"
+#include "HostCpu.h"
 #include "weft_runtime/Error.h"
 #include "weft_runtime/ProgramFile.h"
 
@@ -11,7 +12,6 @@
 
 #include <algorithm>
 #include <dlfcn.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 using namespace weft;
@@ -208,6 +208,10 @@ static Descriptor readDescriptor(const Json &json) {
   descriptor.libraries = get(json, "libraries", std::vector<std::string>());
   descriptor.weights = get(json, "weights", std::string());
   descriptor.tiles = get(json, "tiles", false);
+  Json target = get(json, "target", Json::object());
+  descriptor.cpu = get(target, "cpu", std::string());
+  descriptor.instructions =
+      get(target, "instructions", std::vector<std::string>());
   descriptor.optimizer = parseOptimizer(get(json, "optimizer", Json::object()));
   for (const Json &slot : json.at("slots"))
     descriptor.slots.push_back(parseSlot(slot, descriptor));
@@ -238,17 +242,6 @@ const Slot *Descriptor::slot(const std::string &name) const {
   return nullptr;
 }
 
-/// Asks the system for the tile registers, for all threads to come: a process
-/// has to, since they make its saved state 8 KiB larger.
-static bool requestTiles() {
-#if defined(__x86_64__) && defined(SYS_arch_prctl)
-  constexpr long requestPermission = 0x1023, tileData = 18;
-  return syscall(SYS_arch_prctl, requestPermission, tileData) == 0;
-#else
-  return false;
-#endif
-}
-
 Program weft::loadProgram(const std::string &path) {
   if (access(path.c_str(), R_OK) == 0) // else the loader has the reason
     checkProgramFile(path);
@@ -265,11 +258,7 @@ Program weft::loadProgram(const std::string &path) {
     throw Error(ExitCode::InputFile,
                 quote(path) + " is no program: it lacks \"weft_program\"");
   program.descriptor = parseDescriptor(text);
-  if (program.descriptor.tiles && !requestTiles())
-    throw Error(ExitCode::InputFile,
-                "program " + quote(path) +
-                    " needs the tile registers (AMX), which this host lacks",
-                "compile it on this host, or set target.cpu = \"x86-64-v4\"");
+  requireInstructions(program.descriptor, path);
   for (const Call &call : program.descriptor.step) {
     void *function = dlsym(library, call.function.c_str());
     if (!function)

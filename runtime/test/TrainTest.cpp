@@ -266,6 +266,12 @@ INSTANTIATE_TEST_SUITE_P(
                "cannot feed input \"x\""},
         BadRun{"unknown_option", "toy-1", {"--stps", "1"}, 2, "got \"--stps\""},
         BadRun{"no_program", "toy-0", {}, 3, "does not load"},
+        BadRun{"another_cpu",
+               "toy-2-tomorrow",
+               {"--spawn", "2"},
+               3,
+               "is for the CPU \"tomorrow\" and needs what this host lacks: "
+               "avx1024\nnote: compile it on this host"},
         BadRun{"mesh_of_another_size",
                "toy-2",
                {"--spawn", "3"},

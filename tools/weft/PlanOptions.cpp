@@ -37,8 +37,9 @@ static bool isKnownCpu(const Config &config) {
   if (cpu == "native" || llvm::is_contained(known, cpu))
     return true;
   llvm::errs() << placeOf(config, "target.cpu")
-               << "error: key \"target.cpu\" is unknown to LLVM: got \"" << cpu
-               << "\"";
+               << "error: key \"target.cpu\" is no 64-bit CPU that LLVM knows: "
+                  "got \""
+               << cpu << "\"";
   if (auto near = nearest(cpu, known))
     llvm::errs() << "; did you mean \"" << *near << "\"?";
   llvm::errs() << "\nnote: write \"native\" for this machine's, or a name such "

@@ -35,6 +35,9 @@ struct TargetInfo {
   std::string cpu;
   std::string features;
   unsigned optLevel = 3;
+  /// Instruction sets that the code may use, of those that x86 has beyond its
+  /// first 64-bit processors.
+  std::vector<std::string> instructions;
   /// f32 lanes of one vector register: 16 (AVX-512), 8 (AVX2), 4 (otherwise).
   int64_t lanes = 4;
   /// Whether `llvm.ldexp` is one instruction.
@@ -48,7 +51,8 @@ struct TargetInfo {
   int64_t tileCols() const { return 2 * lanes; }
 };
 
-/// The CPUs of this machine's kind that LLVM knows by name.
+/// The CPUs of this machine's kind that LLVM knows by name and generates code
+/// for.
 std::vector<std::string> knownCpus();
 
 /// Looks the CPU up. Fails, with a diagnostic at `loc`, on an unknown name.

@@ -108,6 +108,8 @@ struct Descriptor {
   std::string communicator = "auto";
   std::vector<std::string> libraries;
   std::string weights;
+  std::string cpu;
+  std::vector<std::string> instructions;
   bool tiles = false;
   OptimizerConfig optimizer;
   std::vector<Slot> slots;

@@ -31,6 +31,8 @@
  *   "optimizer": {"lr", "lr_min", "warmup_steps", "decay", "steps"}
  *          decay = none | linear | sqrt | cosine; steps = 0 or absent: the
  *          number of steps asked for on the command line     (optional)
+ *   "target": {"cpu", "instructions": ["avx2", "fma", ...]}: what it was made
+ *          for, and what a host must have                    (optional)
  *   "tiles": true if kernels use the CPU's tile registers (AMX), which the
  *          runtime asks the system for                       (optional)
  *   "slots": [{"name", "kind", "dtype", "global_shape", "local_shape",

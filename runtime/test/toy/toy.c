@@ -12,6 +12,7 @@
  *   2  the loss is not a number
  *   3  every step takes 20 ms
  *   4  a mark names no site
+ *   5  it is for a CPU that nobody has
  */
 #include "weft_runtime/Program.h"
 
@@ -81,8 +82,15 @@ enum { GATHER, FORWARD, SCATTER, COUNT, PAUSE, UPDATE, NUM_SITES };
                                                                                   "elementwise", \
                                                                                   "stage0_update") "],"
 
+#if CHAOS == 5
+#define TARGET                                                                 \
+  "\"target\":{\"cpu\":\"tomorrow\",\"instructions\":[\"avx1024\"]},"
+#else
+#define TARGET
+#endif
+
 const char weft_program[] =
-    "{\"abi\":3," SITES "\"key\":\"" KEY "\","
+    "{\"abi\":3," SITES TARGET "\"key\":\"" KEY "\","
     "\"mesh\":[{\"name\":\"dp_shard\",\"axis\":\"dp_shard\",\"size\":" TEXT(
         RANKS) "}],"
                "\"regions\":{\"run\":512,\"step\":512,\"microbatch\":256,"
